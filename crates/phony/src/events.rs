@@ -35,8 +35,8 @@ use crate::store::{CallFilter, CallSummary, Entry, Match};
 /// Events that may be queued for a viewer of one call.
 pub const VIEWER_QUEUE: usize = 256;
 
-/// Events that may be queued for a viewer of all calls: some seconds of speech in hundreds of calls.
-/// Unused capacity takes no memory.
+/// Events that may be queued for a viewer of all calls: some seconds of speech in hundreds of
+/// calls. Unused capacity takes no memory.
 pub const BOARD_QUEUE: usize = 8192;
 
 /// Ended calls whose logs stay in memory although they are written.
@@ -152,8 +152,8 @@ impl Hub {
         View { past, live, cut }
     }
 
-    /// The calls with a log that pass the filter, in no particular order. Words are searched for only
-    /// in events that the store does not have yet.
+    /// The calls with a log that pass the filter, in no particular order. Words are searched for
+    /// only in events that the store does not have yet.
     #[must_use]
     pub fn find(&self, filter: &CallFilter) -> Vec<(CallSummary, Option<Match>)> {
         let found = self.logs().into_iter().filter_map(|log| {
@@ -172,7 +172,8 @@ impl Hub {
         lock(&*self.log(call)?).summary.clone()
     }
 
-    /// The stored events of a call after number `after`, oldest first; `None` if it has no log here.
+    /// The stored events of a call after number `after`, oldest first; `None` if it has no log
+    /// here.
     #[must_use]
     pub fn events(&self, call: &CallSid, after: u64) -> Option<Vec<Utf8Bytes>> {
         let log = self.log(call)?;

@@ -1,8 +1,8 @@
 //! Compression of events that are in the store and stay in memory for viewers.
 //!
 //! The events of a call consist mostly of the same few words: the names of fields, the call's id.
-//! Compressed a few at a time they shrink to a quarter, and many at a time to a fifth or less, so that
-//! a call of an hour is not sixty times as large as one of a minute.
+//! Compressed a few at a time they shrink to a quarter, and many at a time to a fifth or less, so
+//! that a call of an hour is not sixty times as large as one of a minute.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ pub(super) const JOINED: usize = 4;
 /// Packs of this many events are not joined any more.
 const LARGEST: u64 = 512;
 
-/// The compression dictionary: typical events, with the most frequent parts last. It affects nothing
-/// but the size of packs, which exist in memory only.
+/// The compression dictionary: typical events, with the most frequent parts last. It affects
+/// nothing but the size of packs, which exist in memory only.
 const USUAL: &[u8] = br#"
 {"type":"command_executed","command":"press","value":"1","by":"ai"
 {"type":"interrupt","heard":"

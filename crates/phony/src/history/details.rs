@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::store::CallSummary;
 use crate::store::summary::wire_name;
 
-/// The details of a call. `snapshot` is that of the live call, if it is on this node; otherwise it is
-/// rebuilt from the events and `owner`. `None` if the first event is not `session_start`.
+/// The details of a call. `snapshot` is that of the live call, if it is on this node; otherwise it
+/// is rebuilt from the events and `owner`. `None` if the first event is not `session_start`.
 ///
 /// - `status`, `live`, `endedAt`
 /// - `turns`, each with its `latency` by stage if the model made it

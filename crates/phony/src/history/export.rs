@@ -193,8 +193,8 @@ fn write_row(text: &mut String, cells: &[String]) {
     text.push_str("\r\n");
 }
 
-/// Quotes a cell as in RFC 4180. Callers control some of these texts, so none may start like a formula,
-/// which a spreadsheet would execute; numbers are left as they are.
+/// Quotes a cell as in RFC 4180. Callers control some of these texts, so none may start like a
+/// formula, which a spreadsheet would execute; numbers are left as they are.
 fn quoted(cell: &str) -> String {
     let is_number = cell.strip_prefix('+').unwrap_or(cell).bytes().all(|b| b.is_ascii_digit());
     let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;

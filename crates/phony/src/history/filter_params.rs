@@ -26,9 +26,9 @@ pub struct FilterParams {
     /// An agent's id.
     pub agent: Option<String>,
     /// `live`, `ended`, or the carrier's status: `queued`, `ringing`, `in-progress`, `completed`,
-    /// `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` also list orders
-    /// that became no call, which no other status does: refused by a rule, not accepted by the
-    /// carrier, or of unknown outcome. Of those `q` finds a part of a number, of an agent's, a
+    /// `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` also list
+    /// orders that became no call, which no other status does: refused by a rule, not accepted by
+    /// the carrier, or of unknown outcome. Of those `q` finds a part of a number, of an agent's, a
     /// scenario's or an order's id, of the rule, the reason, or of who ordered it.
     pub status: Option<String>,
     /// Started at this time or later: RFC 3339, or a date, which means midnight UTC.

@@ -1,8 +1,8 @@
 //! The history of calls, live and ended: the event hub and the store as one.
 //!
 //! The hub has the live calls of this process and everything that the store does not have yet; the
-//! store has the rest. Queries merge both. If the store does not answer, lists come from the hub alone
-//! and say so.
+//! store has the rest. Queries merge both. If the store does not answer, lists come from the hub
+//! alone and say so.
 
 mod details;
 mod export;
@@ -175,8 +175,8 @@ impl History {
         }
     }
 
-    /// Views a call from the event after number `after` on. The view of a call without a log here has
-    /// past events only.
+    /// Views a call from the event after number `after` on. The view of a call without a log here
+    /// has past events only.
     pub async fn view(&self, call: &CallSid, after: u64) -> Result<Option<View>, StoreError> {
         if let Some(view) = self.hub.view(call, after) {
             return Ok(Some(view));

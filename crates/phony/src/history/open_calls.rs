@@ -5,8 +5,9 @@ use phony_call::{EndReason, Event};
 
 use crate::store::{Appended, CallSummary, Chunk, Entry, Store, StoreError};
 
-/// Ends a call in the store that will not be resumed, with the reason `line_lost`. Claiming it stops
-/// any node that still has it from writing. False if it has ended meanwhile, or has another owner.
+/// Ends a call in the store that will not be resumed, with the reason `line_lost`. Claiming it
+/// stops any node that still has it from writing. False if it has ended meanwhile, or has another
+/// owner.
 pub async fn close_abandoned(store: &dyn Store, summary: &CallSummary) -> Result<bool, StoreError> {
     let Some(term) = store.claim(&summary.sid).await? else { return Ok(false) };
     // It may have changed between the listing and the claim.

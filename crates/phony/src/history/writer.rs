@@ -1,9 +1,9 @@
 //! The writer: one task that writes new events from the logs of the hub to the store.
 //!
-//! When a call has news, it waits a moment so that many events become one write, unless a task waits
-//! for them to be written. It writes in order. If the store fails, everything stays in the logs, those
-//! of ended calls bounded by [`HELD`]; the writer retries, and logs once that the store fails and once
-//! that it works again.
+//! When a call has news, it waits a moment so that many events become one write, unless a task
+//! waits for them to be written. It writes in order. If the store fails, everything stays in the
+//! logs, those of ended calls bounded by [`HELD`]; the writer retries, and logs once that the store
+//! fails and once that it works again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use crate::store::{Appended, Chunk, Store, StoreError};
 
 /// The most events in one write.
 const BATCH: usize = 4096;
-/// How often the logs are polled for news that did not fit into the queue, and the store is checked.
+/// How often the logs are polled for news that did not fit into the queue, and the store is
+/// checked.
 const ROUND: Duration = Duration::from_secs(1);
 /// How long a write may take before the store counts as not working. The writer goes on waiting.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);

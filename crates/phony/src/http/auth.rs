@@ -52,7 +52,8 @@ struct Code {
 }
 
 impl Auth {
-    /// Log-outs are remembered until this is dropped, unless [`remember`](Self::remember) is called.
+    /// Log-outs are remembered until this is dropped, unless [`remember`](Self::remember) is
+    /// called.
     #[must_use]
     pub fn new(token: SecretString, wall: fn() -> Timestamp) -> Self {
         Self { token, codes: Mutex::default(), ended: Arc::default(), wall, cluster: None }
@@ -64,7 +65,8 @@ impl Auth {
         Ok(self)
     }
 
-    /// Shares log-in links with the other servers: a link that one of them shows works on all, once.
+    /// Shares log-in links with the other servers: a link that one of them shows works on all,
+    /// once.
     #[must_use]
     pub fn shared(mut self, cluster: Option<Arc<Cluster>>) -> Self {
         self.cluster = cluster;
@@ -106,8 +108,8 @@ impl Auth {
         hash(text).ct_eq(&hash(self.token.expose_secret())).into()
     }
 
-    /// The id of the log-in behind a token or a cookie, the same on every server that shares the token.
-    /// The secret cannot be derived from it.
+    /// The id of the log-in behind a token or a cookie, the same on every server that shares the
+    /// token. The secret cannot be derived from it.
     fn supervisor(&self, secret: &str) -> SupervisorId {
         let key = self.token.expose_secret().as_bytes();
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
@@ -231,8 +233,8 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Identifies the supervisor in the ledger: a short fingerprint of the token, from which it cannot
-    /// be derived, and how it was presented.
+    /// Identifies the supervisor in the ledger: a short fingerprint of the token, from which it
+    /// cannot be derived, and how it was presented.
     pub(super) fn fingerprint(&self) -> String {
         let how = if self.session.is_some() { "cookie" } else { "token" };
         format!("{how}:{}", self.auth.fingerprint())

@@ -39,8 +39,8 @@ impl<T: Read> FromRequest<AppState> for Body<T> {
     }
 }
 
-/// Whether the `Content-Type` is JSON. Browsers let a page send some other types to a foreign server
-/// without a preflight request.
+/// Whether the `Content-Type` is JSON. Browsers let a page send some other types to a foreign
+/// server without a preflight request.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     is_kind(headers, "application/json")
 }

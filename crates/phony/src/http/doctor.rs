@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::doctor::{self, Doctor, Finding};
 use crate::http::error::ErrorBody;
 
-/// How long findings are reused, since each examination makes requests to Twilio, the model's provider
-/// and the public name.
+/// How long findings are reused, since each examination makes requests to Twilio, the model's
+/// provider and the public name.
 const FRESH: Duration = Duration::from_secs(15);
 
 /// The last findings, and when they were made.
@@ -78,8 +78,8 @@ struct NodeInfo {
     active_calls: usize,
 }
 
-/// Reports what keeps calls from working, and what to do about it. It examines everything, including
-/// connections to the outside, which takes seconds; recent findings are reused.
+/// Reports what keeps calls from working, and what to do about it. It examines everything,
+/// including connections to the outside, which takes seconds; recent findings are reused.
 #[utoipa::path(
     get, path = "/doctor", tag = "health",
     responses((status = 200, body = DoctorReport), (status = 401, body = ErrorBody)),
@@ -102,8 +102,8 @@ pub(super) async fn doctor(_: Supervisor, State(state): State<AppState>) -> Json
     Json(report(app, with_current_do_not_call(app, findings).await))
 }
 
-/// Replaces the finding about the do-not-call list by its current state: only the running server knows
-/// of entries that could not be written, which must be reported at once.
+/// Replaces the finding about the do-not-call list by its current state: only the running server
+/// knows of entries that could not be written, which must be reported at once.
 async fn with_current_do_not_call(app: &App, mut findings: Vec<Finding>) -> Vec<Finding> {
     let list = Arc::clone(&app.safety.do_not_call);
     let folder = app.config.data_dir.clone();

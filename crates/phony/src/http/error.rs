@@ -198,8 +198,8 @@ impl From<Unreached> for ApiError {
     }
 }
 
-/// 502 `TWILIO_ERROR`; `details` has `status`, `code`, `moreInfo`, `advice`, and `outcome`, which is
-/// `unknown` if the request may have been carried out.
+/// 502 `TWILIO_ERROR`; `details` has `status`, `code`, `moreInfo`, `advice`, and `outcome`, which
+/// is `unknown` if the request may have been carried out.
 impl From<CarrierError> for ApiError {
     fn from(failure: CarrierError) -> Self {
         let mut details = json!({ "outcome": "failed" });
@@ -224,8 +224,8 @@ impl From<CarrierError> for ApiError {
     }
 }
 
-/// `details` has `rule` if a rule forbids the call, `field` and `problem` if the order is invalid, and
-/// `outcome`, which is `unknown` if a call may have been placed.
+/// `details` has `rule` if a rule forbids the call, `field` and `problem` if the order is invalid,
+/// and `outcome`, which is `unknown` if a call may have been placed.
 impl From<PlaceError> for ApiError {
     fn from(error: PlaceError) -> Self {
         let message = error.to_string();

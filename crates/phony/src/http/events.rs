@@ -36,16 +36,17 @@ pub(super) struct Wanted {
 /// Sends the events of a call, or of all calls: the past ones first, then the live ones.
 ///
 /// The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
-/// (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs out.
+/// (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs
+/// out.
 ///
-/// Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies. If a
-/// client leaves two in a row unanswered, its socket is closed.
+/// Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies.
+/// If a client leaves two in a row unanswered, its socket is closed.
 ///
 /// A client that wants to know whether the connection still carries events, and the server's time,
 /// sends `{"type":"heartbeat"}`. The server answers at once with
-/// `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, and from then on sends one every 10 s,
-/// and before events if the last one is over a second old. A heartbeat is not an event: it has no
-/// `callSid` and no `seq`. A client that sends none receives events only.
+/// `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, and from then on sends one every
+/// 10 s, and before events if the last one is over a second old. A heartbeat is not an event: it
+/// has no `callSid` and no `seq`. A client that sends none receives events only.
 #[utoipa::path(
     get, path = "/events/ws", tag = "events", params(Wanted),
     responses(

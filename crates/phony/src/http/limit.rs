@@ -1,5 +1,5 @@
-//! Rate limits of the supervisors' API. An address is the client's, also behind trusted proxies; an IPv6
-//! network of one customer counts as one address.
+//! Rate limits of the supervisors' API. An address is the client's, also behind trusted proxies; an
+//! IPv6 network of one customer counts as one address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crate::client::Network;
 use crate::http::error::{ApiError, ErrorCode};
 
-/// The most addresses that are remembered; beyond that, those that were idle for long are forgotten.
+/// The most addresses that are remembered; beyond that, those that were idle for long are
+/// forgotten.
 const REMEMBERED: usize = 10_000;
 
 /// The rate limits. Each is a token bucket with a minute's requests that refills steadily.
@@ -22,7 +23,8 @@ pub(super) struct Limits {
     strangers: Buckets<Network>,
     wrong_tokens: Buckets<Network>,
     failed_logins: Buckets<Network>,
-    /// Invalid log-in links. Separate from tokens, so that opening an old link does not prevent a log-in.
+    /// Invalid log-in links. Separate from tokens, so that opening an old link does not prevent a
+    /// log-in.
     wrong_links: Buckets<Network>,
 }
 
@@ -45,8 +47,8 @@ impl Limits {
         self.token.take((), now)
     }
 
-    /// Counts an anonymous request. Separate from authenticated ones, so that a client who shares an
-    /// address with a supervisor cannot lock them out.
+    /// Counts an anonymous request. Separate from authenticated ones, so that a client who shares
+    /// an address with a supervisor cannot lock them out.
     pub(super) fn stranger(&self, from: Network, now: Instant) -> Result<(), ApiError> {
         self.strangers.take(from, now)
     }

@@ -25,8 +25,8 @@ pub(super) struct LoginRequest {
     code: Option<String>,
 }
 
-/// Sets the cookie of a session in exchange for the token or the code of a log-in link, which may also
-/// be a query parameter.
+/// Sets the cookie of a session in exchange for the token or the code of a log-in link, which may
+/// also be a query parameter.
 #[utoipa::path(
     post, path = "/login", tag = "session", params(Link),
     request_body(content(
@@ -108,8 +108,8 @@ pub(super) struct Link {
     code: Option<String>,
 }
 
-/// Shows the page of a log-in link, with one button that logs in. Opening it does not use up the code,
-/// since messengers and scanners open links before people do.
+/// Shows the page of a log-in link, with one button that logs in. Opening it does not use up the
+/// code, since messengers and scanners open links before people do.
 #[utoipa::path(
     get, path = "/login", tag = "session", params(Link),
     responses(
@@ -129,8 +129,8 @@ pub(super) async fn link(Query(link): Query<Link>) -> Response {
     page::answer(StatusCode::OK, "Log in to Phony", &text)
 }
 
-/// Ends the session of this browser: its cookie becomes invalid on every server, and its event sockets
-/// are closed.
+/// Ends the session of this browser: its cookie becomes invalid on every server, and its event
+/// sockets are closed.
 #[utoipa::path(
     post, path = "/logout", tag = "session",
     responses(
@@ -148,8 +148,8 @@ pub(super) async fn log_out(
     (StatusCode::NO_CONTENT, cookie).into_response()
 }
 
-/// Checks that the page was served by this server and its browser is logged in. A page asks this first,
-/// since a refused WebSocket does not say why.
+/// Checks that the page was served by this server and its browser is logged in. A page asks this
+/// first, since a refused WebSocket does not say why.
 #[utoipa::path(
     post, path = "/session", tag = "session",
     responses(

@@ -55,7 +55,8 @@ use viewers::Viewers;
 /// The largest body of a request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// The state of all handlers. A handler takes only the slice that it needs, such as `State<Arc<Calls>>`.
+/// The state of all handlers. A handler takes only the slice that it needs, such as
+/// `State<Arc<Calls>>`.
 #[derive(Debug, Clone)]
 pub struct AppState {
     app: Arc<App>,
@@ -77,8 +78,8 @@ impl AppState {
         Self { app, auth, limits, findings, viewers, document: Arc::default() }
     }
 
-    /// Whether a client at this address has the right token. After too many wrong ones, every request
-    /// is refused, even with the right token, so that guesses cannot be told apart.
+    /// Whether a client at this address has the right token. After too many wrong ones, every
+    /// request is refused, even with the right token, so that guesses cannot be told apart.
     fn is_right(&self, token: &str, from: Network) -> Result<bool, ApiError> {
         let now = (self.app.clock.now)();
         self.limits.may_show_token(from, now)?;

@@ -61,7 +61,8 @@ enum NodeState {
     Silent,
 }
 
-/// Lists the servers that share a store, this one among them; only this one with the embedded store.
+/// Lists the servers that share a store, this one among them; only this one with the embedded
+/// store.
 #[utoipa::path(
     get, path = "/nodes", tag = "health",
     responses((status = 200, body = NodeList), (status = 401, body = ErrorBody)),

@@ -1,14 +1,14 @@
 //! Which pages may use a browser's cookie: protection against cross-site requests.
 //!
-//! A browser sends its cookies with every request to this server, whichever page makes it, and cookies
-//! ignore ports. So every request that changes something, and every socket, must come from a page that
-//! this server has served: browsers say so in `Origin` and `Sec-Fetch-Site`, which no page can forge.
-//! Programs send neither.
+//! A browser sends its cookies with every request to this server, whichever page makes it, and
+//! cookies ignore ports. So every request that changes something, and every socket, must come from
+//! a page that this server has served: browsers say so in `Origin` and `Sec-Fetch-Site`, which no
+//! page can forge. Programs send neither.
 //!
-//! A page's origin is compared with the request's own `Host`, since a machine has many addresses and a
-//! port can be published under others. That is safe only for names that nobody else can point here: a
-//! foreign name that is made to resolve to this machine while its page is open (DNS rebinding) looks
-//! like the same origin too.
+//! A page's origin is compared with the request's own `Host`, since a machine has many addresses
+//! and a port can be published under others. That is safe only for names that nobody else can point
+//! here: a foreign name that is made to resolve to this machine while its page is open (DNS
+//! rebinding) looks like the same origin too.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -60,8 +60,8 @@ fn opens_socket(request: &Request) -> bool {
     *request.method() == Method::GET && request.headers().contains_key(header::UPGRADE)
 }
 
-/// Whether the request has the right token, which no foreign page has; a wrong one proves nothing, since
-/// a cookie may come with it. Sockets are for pages of this server alone.
+/// Whether the request has the right token, which no foreign page has; a wrong one proves nothing,
+/// since a cookie may come with it. Sockets are for pages of this server alone.
 fn shows_token(
     request: &Request,
     peer: Option<IpAddr>,
@@ -127,8 +127,8 @@ pub(super) fn page_scheme(headers: &HeaderMap) -> Option<Scheme> {
     Some(if origin.starts_with("https://") { Scheme::Https } else { Scheme::Http })
 }
 
-/// Whether this `Host` is an address other than loopback: over plain HTTP, a browser rejects a `Secure`
-/// cookie from there.
+/// Whether this `Host` is an address other than loopback: over plain HTTP, a browser rejects a
+/// `Secure` cookie from there.
 pub(super) fn is_address_without_tls(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(name_of);
     let address = |name: &str| {

@@ -34,8 +34,8 @@ pub(super) struct CallRequest {
     /// The scenario's id.
     #[schema(example = "survey")]
     scenario: Option<String>,
-    /// The agent that speaks if there is no scenario; with a scenario, the one that lends it voice and
-    /// language.
+    /// The agent that speaks if there is no scenario; with a scenario, the one that lends it voice
+    /// and language.
     agent: Option<String>,
     /// The number to call from; `TWILIO_PHONE_NUMBER` if absent.
     from: Option<String>,
@@ -52,8 +52,8 @@ pub(super) struct CallRequest {
 #[serde(rename_all = "camelCase")]
 pub(super) struct PlacedCall {
     call_sid: String,
-    /// `queued` at first. In the response to a repeat, the current status of the call, or `deleted` if the
-    /// call was deleted.
+    /// `queued` at first. In the response to a repeat, the current status of the call, or `deleted`
+    /// if the call was deleted.
     #[schema(example = "queued")]
     status: String,
 }

@@ -1,8 +1,8 @@
 //! Sessions that a log-out ended before they expired.
 //!
-//! A session is its cookie, signed with the supervisors' secret, so that every server accepts it and
-//! a restart ends none. Only the revoked ones are stored: in a file, and with several servers in Redis.
-//! Both forget a session when it would have expired.
+//! A session is its cookie, signed with the supervisors' secret, so that every server accepts it
+//! and a restart ends none. Only the revoked ones are stored: in a file, and with several servers
+//! in Redis. Both forget a session when it would have expired.
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};

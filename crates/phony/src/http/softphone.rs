@@ -26,16 +26,17 @@ pub(super) struct SoftphoneParams {
     agent: Option<String>,
 }
 
-/// Holds a call over this socket, with the page in the role of Twilio: both sides send the frames of
-/// `ConversationRelay` as they do with Twilio.
+/// Holds a call over this socket, with the page in the role of Twilio: both sides send the frames
+/// of `ConversationRelay` as they do with Twilio.
 ///
-/// The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal digits
-/// that the page chooses, or empty). Closing with 1000 hangs up; after any other end of the socket, the
-/// same `callSid` resumes the call within 30 s.
+/// The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal
+/// digits that the page chooses, or empty). Closing with 1000 hangs up; after any other end of the
+/// socket, the same `callSid` resumes the call within 30 s.
 ///
-/// The server pings the socket every 10 s, and closes it if a page leaves two pings in a row unanswered.
-/// A page that sends `{"type":"heartbeat"}` is answered with
-/// `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then on.
+/// The server pings the socket every 10 s, and closes it if a page leaves two pings in a row
+/// unanswered. A page that sends `{"type":"heartbeat"}` is answered with
+/// `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then
+/// on.
 #[utoipa::path(
     get, path = "/softphone/ws", tag = "calls", params(SoftphoneParams),
     responses(
@@ -67,8 +68,8 @@ pub(super) async fn softphone(
 
 /// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
 ///
-/// The page names its call in `callSid` of `setup`, so that it can resume it if the socket is lost or the
-/// server restarts; a call without an id is given one.
+/// The page names its call in `callSid` of `setup`, so that it can resume it if the socket is lost
+/// or the server restarts; a call without an id is given one.
 async fn carry(app: Arc<App>, mut newcomer: Newcomer, agent: Option<String>) {
     let kill = app.shutdown.kill.clone();
     let Some(setup) = first_frame(&mut newcomer, &kill).await else {
@@ -81,8 +82,8 @@ async fn carry(app: Arc<App>, mut newcomer: Newcomer, agent: Option<String>) {
     let call_itself = handle.clone();
     let after = move |left: Option<Left>| async move {
         if left.is_some() {
-            // No carrier will ask how the call goes on: it has ended, or was transferred, which ends
-            // it on a softphone.
+            // No carrier will ask how the call goes on: it has ended, or was transferred, which
+            // ends it on a softphone.
             call_itself.send(CallMessage::Over(EndStatus::Completed)).await;
         }
     };

@@ -120,8 +120,8 @@ async fn compact(store: Arc<dyn Store>) {
     }
 }
 
-/// Resumes the calls that a dead process left open and that need no line; closes the others once the
-/// time for a reconnect has passed.
+/// Resumes the calls that a dead process left open and that need no line; closes the others once
+/// the time for a reconnect has passed.
 async fn resume_or_close(store: Arc<dyn Store>, app: Arc<App>) {
     let left = match store.open().await {
         Ok(left) => left,

@@ -80,8 +80,8 @@ impl CallFilter {
             }
     }
 
-    /// Whether a call with these stored events passes the filter: `None` if it does not, else the first
-    /// match of words, if there is one.
+    /// Whether a call with these stored events passes the filter: `None` if it does not, else the
+    /// first match of words, if there is one.
     #[must_use]
     pub fn find<'a>(
         &self,

@@ -1,13 +1,13 @@
 //! The persistence of calls: the interface of every store.
 //!
-//! A call is stored as its events, verbatim, and as a [`CallSummary`] that is folded from them. Only
-//! [one writer](crate::history) writes to a store, behind the calls: no call waits for it. Every
-//! implementation of [`Store`] passes the conformance suite in `tests/it/store`.
+//! A call is stored as its events, verbatim, and as a [`CallSummary`] that is folded from them.
+//! Only [one writer](crate::history) writes to a store, behind the calls: no call waits for it.
+//! Every implementation of [`Store`] passes the conformance suite in `tests/it/store`.
 //!
 //! # Terms
 //!
-//! A call has one owner at a time. A node that takes a call over [claims](Store::claim) it and gets a
-//! number higher than all before, its term; from then on writes under a lower term are refused
+//! A call has one owner at a time. A node that takes a call over [claims](Store::claim) it and gets
+//! a number higher than all before, its term; from then on writes under a lower term are refused
 //! ([`Appended::Stale`]), so that a node which only seemed dead cannot go on writing.
 
 pub mod list;
@@ -44,16 +44,16 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store of calls, to be shared by many tasks.
 ///
-/// Lists are ordered newest first: by the time of the first event in whole milliseconds, then by the
-/// id, both descending.
+/// Lists are ordered newest first: by the time of the first event in whole milliseconds, then by
+/// the id, both descending.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Appends to several calls: all of it durably, or an error. The result has the outcome of each
     /// chunk at the same index; a chunk that is refused does not affect the others. Appending the
     /// same chunk again changes nothing.
     fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>>;
 
-    /// Takes a call over and returns the new owner's term; `None` if there is no such call, or if it
-    /// has ended.
+    /// Takes a call over and returns the new owner's term; `None` if there is no such call, or if
+    /// it has ended.
     fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>>;
 
     /// The events of a call after number `after`, oldest first; `None` if there is no such call.
@@ -75,12 +75,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Sets the carrier's status of a call; false if there is no such call.
     fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool>;
 
-    /// Deletes a call for good, so that its words are in none of the store's files any more; false if
-    /// there is no such call.
+    /// Deletes a call for good, so that its words are in none of the store's files any more; false
+    /// if there is no such call.
     fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool>;
 
-    /// Stores orders that became no call: all of them durably, or an error. An order replaces one with
-    /// the same id; beyond [`MOST_ORDERS`] the oldest are deleted.
+    /// Stores orders that became no call: all of them durably, or an error. An order replaces one
+    /// with the same id; beyond [`MOST_ORDERS`] the oldest are deleted.
     fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()>;
 
     /// Orders that became no call, newest first; one more than the limit if there are more.
@@ -89,22 +89,22 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// One order that became no call.
     fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>>;
 
-    /// Deletes an order that became no call, as thoroughly as a [call](Store::delete); false if there
-    /// is no such order.
+    /// Deletes an order that became no call, as thoroughly as a [call](Store::delete); false if
+    /// there is no such order.
     fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool>;
 
-    /// Deletes ended calls that are too old or too many, oldest first, and orders that became no call
-    /// and are too old; returns the number of calls.
+    /// Deletes ended calls that are too old or too many, oldest first, and orders that became no
+    /// call and are too old; returns the number of calls.
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64>;
 
-    /// Does the work that can be put off when calls are written, such as indexing. Called about every
-    /// second.
+    /// Does the work that can be put off when calls are written, such as indexing. Called about
+    /// every second.
     fn compact(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// How long a write may be delayed so that it holds more events. A process that is killed loses the
-    /// events of that time, and of one write.
+    /// How long a write may be delayed so that it holds more events. A process that is killed loses
+    /// the events of that time, and of one write.
     fn linger(&self) -> Duration {
         Duration::from_millis(120)
     }
@@ -122,8 +122,8 @@ pub struct Chunk {
     pub term: u64,
     /// The number of the last event known to be in the store; 0 for none.
     pub after: u64,
-    /// Events with higher numbers, ascending. Numbers are missing where events were dropped because the
-    /// store was unreachable for too long.
+    /// Events with higher numbers, ascending. Numbers are missing where events were dropped because
+    /// the store was unreachable for too long.
     pub entries: Vec<Entry>,
     /// The carrier's status of the call, if it has changed.
     pub status: Option<String>,
@@ -143,8 +143,8 @@ pub struct Entry {
 pub enum Appended {
     /// It is stored: the store has everything up to this number.
     Kept(u64),
-    /// Something before it is missing: the store ends at this number, 0 if it does not know the call.
-    /// Everything after that must be appended again.
+    /// Something before it is missing: the store ends at this number, 0 if it does not know the
+    /// call. Everything after that must be appended again.
     Behind(u64),
     /// Another node owns the call, under this term. Nothing can be written under the old one.
     Stale(u64),

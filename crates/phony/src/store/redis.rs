@@ -1,10 +1,11 @@
 //! The store of several nodes: Redis 6 or later, or Valkey, without modules.
 //!
-//! A call is a hash (summary, owner and term) and a stream of its events, whose ids are their numbers;
-//! sorted sets hold the order of all calls and of the open ones. Ended calls are indexed some time
-//! later, in segments; a search scans those that are not indexed yet. What is written is published in
-//! the same step for viewers on other nodes. Every change is one script, so that a node which lost a
-//! call cannot write between two steps of its new owner. `docs/several-nodes.md` describes the keys.
+//! A call is a hash (summary, owner and term) and a stream of its events, whose ids are their
+//! numbers; sorted sets hold the order of all calls and of the open ones. Ended calls are indexed
+//! some time later, in segments; a search scans those that are not indexed yet. What is written is
+//! published in the same step for viewers on other nodes. Every change is one script, so that a
+//! node which lost a call cannot write between two steps of its new owner. `docs/several-nodes.md`
+//! describes the keys.
 
 mod connection;
 mod form;
@@ -35,8 +36,8 @@ use super::{
 };
 use crate::config::Retention;
 
-/// Longer than any outbound call lasts: its place among the live ones is given back by then, whatever
-/// became of the call.
+/// Longer than any outbound call lasts: its place among the live ones is given back by then,
+/// whatever became of the call.
 pub const LONGEST_OUTBOUND: Duration = Duration::from_hours(6);
 
 /// How much longer than the retention age ended calls stay if no node applies the retention.

@@ -1,9 +1,9 @@
 //! Search queries, and how text matches them: the same in every store.
 //!
-//! A query consists of words. A call matches if one of its utterances has all of them, or if the whole
-//! query is a part of the call's id, of a party or of the agent's id. The last word is a prefix, unless
-//! it is a single character. Case and accents are ignored; words joined by anything but a space form
-//! a phrase. In scripts without spaces between words, each character is a word.
+//! A query consists of words. A call matches if one of its utterances has all of them, or if the
+//! whole query is a part of the call's id, of a party or of the agent's id. The last word is a
+//! prefix, unless it is a single character. Case and accents are ignored; words joined by anything
+//! but a space form a phrase. In scripts without spaces between words, each character is a word.
 
 use std::fmt::Write as _;
 
@@ -57,8 +57,8 @@ impl Query {
         &self.phrases
     }
 
-    /// The query in the syntax of SQLite's FTS5, for text that was [folded](fold); `None` if it has no
-    /// words.
+    /// The query in the syntax of SQLite's FTS5, for text that was [folded](fold); `None` if it has
+    /// no words.
     #[must_use]
     pub fn fts(&self) -> Option<String> {
         let mut text = String::new();
@@ -98,8 +98,8 @@ impl Query {
         first.map(|(start, end)| excerpt(utterance, start, end))
     }
 
-    /// Whether the last word is a prefix: not if it is a single character, with which too many words
-    /// start.
+    /// Whether the last word is a prefix: not if it is a single character, with which too many
+    /// words start.
     pub(crate) fn ends_in_prefix(&self) -> bool {
         let last = self.phrases.last().and_then(|phrase| phrase.last());
         last.is_some_and(|word| word.chars().nth(1).is_some())
@@ -153,7 +153,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || is_accent(c)
 }
 
-/// Characters of scripts without spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
+/// Characters of scripts without spaces between words: Chinese, Japanese, Thai, Lao, Khmer,
+/// Burmese.
 fn is_word_by_itself(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'

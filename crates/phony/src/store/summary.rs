@@ -105,8 +105,8 @@ impl CallSummary {
         }
     }
 
-    /// Sets the final status of a call that has ended, which may be missing from the events of a call
-    /// that was lost.
+    /// Sets the final status of a call that has ended, which may be missing from the events of a
+    /// call that was lost.
     pub fn set_final_status(&mut self) {
         let Some(end) = &self.end else { return };
         if let Some(last) = self.status.as_deref().and_then(Progress::parse) {
@@ -114,7 +114,8 @@ impl CallSummary {
         }
     }
 
-    /// The events that close a call which was cut short: its final status, if it has one, and its end.
+    /// The events that close a call which was cut short: its final status, if it has one, and its
+    /// end.
     #[must_use]
     pub fn closing_events(
         status: Option<&str>,

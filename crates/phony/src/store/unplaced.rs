@@ -1,4 +1,5 @@
-//! Orders that became no call: refused by a rule, not accepted by the carrier, or of unknown outcome.
+//! Orders that became no call: refused by a rule, not accepted by the carrier, or of unknown
+//! outcome.
 
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
@@ -114,8 +115,8 @@ impl UnplacedOrder {
 }
 
 impl CallFilter {
-    /// Whether orders that became no call can pass the filter. Since they are not calls, they are listed
-    /// only if one of their outcomes is asked for.
+    /// Whether orders that became no call can pass the filter. Since they are not calls, they are
+    /// listed only if one of their outcomes is asked for.
     #[must_use]
     pub fn wants_orders(&self) -> bool {
         let outcomes = [Outcome::Refused, Outcome::Failed, Outcome::Unknown];
@@ -127,8 +128,8 @@ impl CallFilter {
                 .is_some_and(|wanted| outcomes.iter().any(|outcome| outcome.as_str() == wanted))
     }
 
-    /// Whether calls can pass the filter. None is `refused` or `unknown`; `failed` is also the carrier's
-    /// status of a call that it could not connect.
+    /// Whether calls can pass the filter. None is `refused` or `unknown`; `failed` is also the
+    /// carrier's status of a call that it could not connect.
     #[must_use]
     pub fn wants_calls(&self) -> bool {
         let no_call = [Outcome::Refused.as_str(), Outcome::Unknown.as_str()];

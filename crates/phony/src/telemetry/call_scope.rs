@@ -1,7 +1,7 @@
 //! The call that a task belongs to, for its log lines.
 //!
-//! Not a span: entering a span looks it up in a global table each time a task is polled, which happens
-//! with every word of a call.
+//! Not a span: entering a span looks it up in a global table each time a task is polled, which
+//! happens with every word of a call.
 
 use phony_call::CallSid;
 

@@ -15,8 +15,8 @@ use super::call_scope::current_call;
 use super::masking::mask_numbers;
 use crate::config::{LogFormat, LogSettings};
 
-/// A layer that writes one line per event. The call that the current task belongs to is a field of the
-/// line; spans are ignored.
+/// A layer that writes one line per event. The call that the current task belongs to is a field of
+/// the line; spans are ignored.
 pub struct LogLayer {
     settings: LogSettings,
     sink: Arc<dyn Fn(String) + Send + Sync>,

@@ -1,9 +1,9 @@
 //! Logs and metrics.
 //!
 //! The log is one JSON object per line, to stdout and `call.log`: `timestamp`, `level`, `event`,
-//! `callSid`, then fields. Writing never delays a call: lines go to a thread through a bounded queue,
-//! and are dropped and counted when it is full. Secrets are never logged; phone numbers are masked
-//! here once more, whatever the code that logs them does.
+//! `callSid`, then fields. Writing never delays a call: lines go to a thread through a bounded
+//! queue, and are dropped and counted when it is full. Secrets are never logged; phone numbers are
+//! masked here once more, whatever the code that logs them does.
 
 mod call_scope;
 mod log_layer;

@@ -12,7 +12,8 @@ use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::http::override_::Acknowledgement;
 
-/// Deletes a call that has ended: its events, what was said in it, and its entries in the search index.
+/// Deletes a call that has ended: its events, what was said in it, and its entries in the search
+/// index.
 ///
 /// An order that became no call is deleted by its `orderId`.
 #[utoipa::path(

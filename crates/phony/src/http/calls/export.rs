@@ -14,8 +14,8 @@ use crate::http::error::{ApiError, ErrorBody};
 /// The format of an export.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(in crate::http) struct ExportForm {
-    /// `jsonl`: one JSON object per line, with all details of a call; `csv`: a table of calls; `txt`:
-    /// what was said.
+    /// `jsonl`: one JSON object per line, with all details of a call; `csv`: a table of calls;
+    /// `txt`: what was said.
     format: Option<String>,
 }
 

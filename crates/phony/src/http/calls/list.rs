@@ -49,8 +49,8 @@ struct CallSummary {
     /// Once it has ended.
     ended_at: Option<String>,
     /// The carrier's status (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
-    /// `failed`, `canceled`) if it is known, else `live` or `ended`. For an order that became no call
-    /// `refused`, `failed` or `unknown`.
+    /// `failed`, `canceled`) if it is known, else `live` or `ended`. For an order that became no
+    /// call `refused`, `failed` or `unknown`.
     status: String,
     /// Whether the call is live.
     live: bool,
@@ -66,7 +66,8 @@ struct CallSummary {
     /// Where the words of `q` were said first.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     place: Option<SearchMatch>,
-    /// For an order that became no call: its id, by which it is shown and deleted as a call is by its id.
+    /// For an order that became no call: its id, by which it is shown and deleted as a call is by
+    /// its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "OR0123456789abcdef")]
     order_id: Option<String>,

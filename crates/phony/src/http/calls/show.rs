@@ -15,10 +15,10 @@ use crate::http::error::{ApiError, ErrorBody};
 
 /// Returns all details of one call.
 ///
-/// Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each with
-/// its `latency` by stage; `commands` and `overrides` with who issued them; `latencies`, `errors`,
-/// `usage`, `costUsd`; for a live call also what it is doing and waiting for. For the `orderId` of an
-/// order that became no call, what the list shows of it.
+/// Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
+/// with its `latency` by stage; `commands` and `overrides` with who issued them; `latencies`,
+/// `errors`, `usage`, `costUsd`; for a live call also what it is doing and waiting for. For the
+/// `orderId` of an order that became no call, what the list shows of it.
 #[utoipa::path(
     get, path = "/calls/{callSid}", tag = "calls",
     params(("callSid" = String, Path, description = "The call")),

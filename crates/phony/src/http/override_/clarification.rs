@@ -21,8 +21,8 @@ pub(in super::super) struct ClarificationRequest {
     call_sid: CallSid,
     /// Up to 4 KB.
     response: String,
-    /// The question: the `seq` of its `query`. If it was answered meanwhile, or another question comes
-    /// first, the response is 409. If absent, whichever question is pending.
+    /// The question: the `seq` of its `query`. If it was answered meanwhile, or another question
+    /// comes first, the response is 409. If absent, whichever question is pending.
     query: Option<u64>,
 }
 

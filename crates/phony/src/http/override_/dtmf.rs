@@ -19,7 +19,8 @@ pub(in super::super) struct DtmfRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
-    /// One of `0-9 * #`. The field `digits` in its place takes several, and `w` for a pause of 500 ms.
+    /// One of `0-9 * #`. The field `digits` in its place takes several, and `w` for a pause of 500
+    /// ms.
     #[schema(value_type = String, example = "5")]
     digit: Digits,
 }

@@ -12,9 +12,9 @@ use super::{Acknowledgement, ActionRequest, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Hangs up, whatever the call is doing. If there is no line, because the call rings, was lost or was
-/// transferred, the carrier is asked to end it; if that fails, the response is 502, and the request is
-/// repeated until the call is over.
+/// Hangs up, whatever the call is doing. If there is no line, because the call rings, was lost or
+/// was transferred, the carrier is asked to end it; if that fails, the response is 502, and the
+/// request is repeated until the call is over.
 #[utoipa::path(
     post, path = "/override/end", tag = "override", request_body = ActionRequest,
     responses(

@@ -1,4 +1,5 @@
-//! The actions of supervisors on live calls, one file per endpoint. The call decides whether to accept.
+//! The actions of supervisors on live calls, one file per endpoint. The call decides whether to
+//! accept.
 
 mod clarification;
 mod dtmf;

@@ -21,8 +21,8 @@ pub(in super::super) struct RejectRequest {
     call_sid: CallSid,
     /// Up to 4 KB.
     reason: Option<String>,
-    /// The held reply: the `turn` of its `pending_response`. If it was settled meanwhile, the response
-    /// is 409. If absent, whichever reply is held.
+    /// The held reply: the `turn` of its `pending_response`. If it was settled meanwhile, the
+    /// response is 409. If absent, whichever reply is held.
     #[schema(value_type = Option<u32>)]
     reply: Option<TurnId>,
 }

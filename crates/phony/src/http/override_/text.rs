@@ -21,8 +21,8 @@ pub(in super::super) struct TextRequest {
     call_sid: CallSid,
     /// Up to 4 KB.
     text: String,
-    /// The held reply to send, edited or not: the `turn` of its `pending_response`. If it was settled
-    /// meanwhile, nothing is spoken and the response is 409.
+    /// The held reply to send, edited or not: the `turn` of its `pending_response`. If it was
+    /// settled meanwhile, nothing is spoken and the response is 409.
     #[schema(value_type = Option<u32>)]
     reply: Option<TurnId>,
 }

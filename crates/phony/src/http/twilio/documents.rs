@@ -58,8 +58,8 @@ impl Document {
         Twiml::new().then(say).then(Verb::Hangup).into()
     }
 
-    /// Redirects Twilio to the same URL, which may reach another server: at once the first time, then after
-    /// a second.
+    /// Redirects Twilio to the same URL, which may reach another server: at once the first time,
+    /// then after a second.
     pub(super) fn come_again(app: &App, again: u32) -> Self {
         let authority = app.authority();
         let url = format!("https://{authority}/start_call?again={}", again + 1);
@@ -72,8 +72,8 @@ impl Document {
         Self { twiml, parts: true }
     }
 
-    /// Connects the call to the relay socket, with a token made for it alone. Hangs up if the call is
-    /// gone.
+    /// Connects the call to the relay socket, with a token made for it alone. Hangs up if the call
+    /// is gone.
     pub(super) async fn relay(app: &App, call: &CallSid) -> Self {
         let agent = app.calls.agent_of(call);
         match app.calls.mint(call).await {

@@ -1,9 +1,9 @@
 //! Authentication of Twilio: signed requests.
 //!
-//! A signature covers the URL as it was given to Twilio, so the URL is rebuilt from the configuration
-//! and the raw request line, never from forwarded headers (Twilio, "Webhooks security"). Only while
-//! no public host is configured does the request's own `Host` count, since the server is then
-//! reachable from this machine alone.
+//! A signature covers the URL as it was given to Twilio, so the URL is rebuilt from the
+//! configuration and the raw request line, never from forwarded headers (Twilio, "Webhooks
+//! security"). Only while no public host is configured does the request's own `Host` count, since
+//! the server is then reachable from this machine alone.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;

@@ -53,8 +53,8 @@ async fn serve(mut newcomer: Newcomer, app: Arc<App>) {
     };
     let (calls, of) = (Arc::clone(&app.calls), call.clone());
     let after = move |left| async move {
-        // The carrier was not told to hang up over the socket, so it is told by REST, which may take
-        // longer than the call's own task lasts.
+        // The carrier was not told to hang up over the socket, so it is told by REST, which may
+        // take longer than the call's own task lasts.
         if let Some(Left { next: Next::HangUp, clean: false }) = left {
             calls.hang_up_behind(&of);
         }

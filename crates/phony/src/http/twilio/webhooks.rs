@@ -40,8 +40,9 @@ pub(super) struct Asked {
     again: u32,
 }
 
-/// How many times the carrier is redirected for an outbound call that is unknown to this server while
-/// Redis does not answer. Before long a load balancer sends it to another server, or Redis is back.
+/// How many times the carrier is redirected for an outbound call that is unknown to this server
+/// while Redis does not answer. Before long a load balancer sends it to another server, or Redis is
+/// back.
 const COME_AGAIN: u32 = 8;
 
 /// An inbound call to one of the configured numbers.
@@ -203,8 +204,8 @@ async fn answer(
     }
 }
 
-/// The document after a response to the carrier was lost (Twilio, `VoiceFallbackUrl`): a call that is
-/// already connected, on this node or another, goes on. `None` for a call that is not connected.
+/// The document after a response to the carrier was lost (Twilio, `VoiceFallbackUrl`): a call that
+/// is already connected, on this node or another, goes on. `None` for a call that is not connected.
 async fn after_failure(
     app: &App,
     call: &CallSid,
@@ -279,8 +280,8 @@ fn parting(handoff_data: &str) -> Parting {
     }
 }
 
-/// The document for an unknown call: the frame that ended its session may say how it goes on. Otherwise
-/// the call is hung up, so that the caller is not left in silence.
+/// The document for an unknown call: the frame that ended its session may say how it goes on.
+/// Otherwise the call is hung up, so that the caller is not left in silence.
 fn of_unknown(app: &App, end: &LegEnd, caller_id: Option<&PhoneNumber>) -> Document {
     let policy = &app.config.policy;
     match end {

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 /// How long to stay on a connection to a read-only server before another one is made.
 const READ_ONLY: Duration = Duration::from_secs(1);
 
-/// A connection to Redis that reconnects when the server closes it, as it does when it restarts, fails
-/// over or drops idle clients.
+/// A connection to Redis that reconnects when the server closes it, as it does when it restarts,
+/// fails over or drops idle clients.
 ///
-/// The next command notices that the connection is closed, or the one that is waiting for its reply. It
-/// is sent once more over the new connection, so every command must be idempotent. Others are sent
-/// through `once`.
+/// The next command notices that the connection is closed, or the one that is waiting for its
+/// reply. It is sent once more over the new connection, so every command must be idempotent. Others
+/// are sent through `once`.
 ///
 /// After a failover the old server may live on as a replica and keep its connections. It refuses
 /// writes with `READONLY` for ever, although its name already resolves to the new server. Such a
@@ -35,8 +35,8 @@ impl Connection {
         self.manager.clone()
     }
 
-    /// Has the server close the connection, but not more often than `READ_ONLY`, since the new one may
-    /// be read-only too.
+    /// Has the server close the connection, but not more often than `READ_ONLY`, since the new one
+    /// may be read-only too.
     async fn give_up(&mut self) {
         let now = now();
         {
@@ -103,8 +103,8 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Whether an established connection was closed. One that is refused or times out is not worth another
-/// attempt.
+/// Whether an established connection was closed. One that is refused or times out is not worth
+/// another attempt.
 fn was_closed<T>(answer: &RedisResult<T>) -> bool {
     let closed = |error: &RedisError| {
         error.is_connection_dropped() && !error.is_connection_refusal() && !error.is_timeout()

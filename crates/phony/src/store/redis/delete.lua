@@ -1,7 +1,7 @@
--- Deletes a call, unless it is in a segment of the index that it was not removed from.
--- KEYS: the call, its events, its words, all calls, the open calls, those that are not indexed, those
--- whose status has changed since they were indexed, the total of bytes, the live outbound calls.
--- ARGV: id, the segment that it was removed from (empty: it was not indexed). Returns whether the call
+-- Deletes a call, unless it is in a segment of the index that it was not removed from. KEYS: the
+-- call, its events, its words, all calls, the open calls, those that are not indexed, those whose
+-- status has changed since they were indexed, the total of bytes, the live outbound calls. ARGV:
+-- id, the segment that it was removed from (empty: it was not indexed). Returns whether the call
 -- existed, or nil if another node has indexed it meanwhile.
 local part = redis.call('HGET', KEYS[1], 'part')
 if part and part ~= ARGV[2] then return false end

@@ -1,9 +1,9 @@
 //! How calls are added to the search index, and removed from it.
 //!
 //! Ended calls wait until there are enough for a [segment](super::segment). Compaction builds it of
-//! their events and stores it in one step, under a lock that one node holds at a time. None of this is
-//! on a call's path, and nothing waits for it. A call is removed from its segment before it is deleted,
-//! so that none of its words stays behind.
+//! their events and stores it in one step, under a lock that one node holds at a time. None of this
+//! is on a call's path, and nothing waits for it. A call is removed from its segment before it is
+//! deleted, so that none of its words stays behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,8 +22,8 @@ use crate::token;
 pub(super) const SEGMENT: usize = 256;
 /// How long ago a call must have ended to be indexed.
 pub(super) const MIN_AGE: Duration = Duration::from_secs(10);
-/// How many of the oldest unindexed calls are examined for those that have ended, so that calls which
-/// go on for long do not block the others.
+/// How many of the oldest unindexed calls are examined for those that have ended, so that calls
+/// which go on for long do not block the others.
 const EXAMINED: usize = 8192;
 /// The expiry of the lock.
 const LOCK: Duration = Duration::from_secs(10);
@@ -56,8 +56,8 @@ impl Redis {
         Ok(got.then_some(Lock { redis: self, token }))
     }
 
-    /// Builds a segment of the oldest calls that have ended and are not indexed; false if there are too
-    /// few, or if another node is doing it.
+    /// Builds a segment of the oldest calls that have ended and are not indexed; false if there are
+    /// too few, or if another node is doing it.
     pub(super) async fn index_some(&self) -> Result<bool, RedisError> {
         let mut count = cmd("ZCARD");
         count.arg(fresh_key());

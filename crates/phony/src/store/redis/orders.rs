@@ -1,5 +1,5 @@
-//! Orders that became no call: one key each, which expires as a call does, and a sorted set of all by
-//! time.
+//! Orders that became no call: one key each, which expires as a call does, and a sorted set of all
+//! by time.
 
 use phony_call::CallSid;
 use redis::{FromRedisValue, Pipeline, RedisError, cmd};
@@ -119,8 +119,8 @@ impl Redis {
         Ok(orders.into_iter().map(|json| json.and_then(read)).collect())
     }
 
-    /// Removes expired orders from the set. Orders that exist but cannot be read stay: a later version
-    /// may have written them.
+    /// Removes expired orders from the set. Orders that exist but cannot be read stay: a later
+    /// version may have written them.
     async fn forget_expired(&self, unread: &[CallSid]) -> Result<(), RedisError> {
         if unread.is_empty() {
             return Ok(());

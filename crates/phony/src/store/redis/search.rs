@@ -1,7 +1,7 @@
 //! Search: in the segments of the index, newest first, and in the calls that are not indexed.
 //!
-//! The status of a call in the index may be out of date, and short segments of names are not indexed; so
-//! every call that is found is checked against the whole filter.
+//! The status of a call in the index may be out of date, and short segments of names are not
+//! indexed; so every call that is found is checked against the whole filter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,8 @@ use crate::store::{CallFilter, CallSummary, Cursor, Entry, ListQuery, Match, Pag
 
 /// Segments that are read at a time: few at first, since the newest calls mostly suffice.
 const SEGMENTS: [usize; 3] = [4, 16, 64];
-/// In how many of the newest calls a segment of a name is searched for that is too short for the index.
+/// In how many of the newest calls a segment of a name is searched for that is too short for the
+/// index.
 const NEWEST: usize = 5000;
 /// The most terms of a name that are looked up; the whole name is checked later.
 const GRAMS: usize = 6;
@@ -47,7 +48,8 @@ struct SegmentReader {
     blocks: BTreeMap<usize, Vec<u8>>,
 }
 
-/// Calls of one segment that may match: their index in its table, and the utterances with the words.
+/// Calls of one segment that may match: their index in its table, and the utterances with the
+/// words.
 type Candidates = BTreeMap<usize, Vec<u64>>;
 
 impl Redis {
@@ -234,7 +236,8 @@ impl Redis {
         Ok(segments)
     }
 
-    /// Checks candidates of a segment against the whole filter, newest first, until there are enough.
+    /// Checks candidates of a segment against the whole filter, newest first, until there are
+    /// enough.
     async fn take_candidates(
         &self,
         segment: &SegmentReader,
@@ -377,8 +380,8 @@ impl Lookup {
         self.words.iter().chain(self.name.iter().flatten()).chain(&self.filters)
     }
 
-    /// The calls of a segment that may match. `short`: the name is too short to look up, so that every
-    /// call of the segment is a candidate.
+    /// The calls of a segment that may match. `short`: the name is too short to look up, so that
+    /// every call of the segment is a candidate.
     fn candidates(&self, segment: &SegmentReader, short: bool) -> Candidates {
         let all = || (0..segment.directory.calls).map(|call| (call, Vec::new()));
         let mut candidates = Candidates::new();

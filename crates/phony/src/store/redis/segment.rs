@@ -1,9 +1,10 @@
 //! A segment of the index: some hundred ended calls, and the terms by which they are found.
 //!
-//! It is built once, of calls that do not change any more, and is a hash of small fields: the table of
-//! its calls in pieces of [`TABLE`] calls, its terms with their postings in sorted blocks of about
-//! [`BLOCK`] bytes, and a directory with the first term of each block. A lookup reads the directory and
-//! the blocks that it needs. Numbers are varints of seven bits per byte, lists are delta-encoded.
+//! It is built once, of calls that do not change any more, and is a hash of small fields: the table
+//! of its calls in pieces of [`TABLE`] calls, its terms with their postings in sorted blocks of
+//! about [`BLOCK`] bytes, and a directory with the first term of each block. A lookup reads the
+//! directory and the blocks that it needs. Numbers are varints of seven bits per byte, lists are
+//! delta-encoded.
 //!
 //! A term is a kind and a text. The postings of words are utterances, those of all others calls.
 
@@ -319,9 +320,9 @@ fn is_word(term: &[u8]) -> bool {
     term.first() == Some(&(Kind::Word as u8))
 }
 
-/// Encodes ascending postings: each call as the difference to the one before; for words shifted left
-/// by one bit, which is 1 if a single event follows, else the number of events follows, then their
-/// differences.
+/// Encodes ascending postings: each call as the difference to the one before; for words shifted
+/// left by one bit, which is 1 if a single event follows, else the number of events follows, then
+/// their differences.
 fn encoded(term: &[u8], postings: &[Posting]) -> Vec<u8> {
     let (mut out, mut before) = (Vec::new(), 0);
     if !is_word(term) {

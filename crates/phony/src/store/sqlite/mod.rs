@@ -1,8 +1,9 @@
 //! The embedded store: one SQLite file in the data folder.
 //!
-//! It is written through one connection, on a thread of low priority, and read through a few others,
-//! on tokio's blocking threads. In WAL mode readers and the writer never wait for each other. A commit
-//! survives the death of the process; a loss of power may cost the last commits, never the file.
+//! It is written through one connection, on a thread of low priority, and read through a few
+//! others, on tokio's blocking threads. In WAL mode readers and the writer never wait for each
+//! other. A commit survives the death of the process; a loss of power may cost the last commits,
+//! never the file.
 
 mod orders;
 mod read;
@@ -89,8 +90,8 @@ impl Sqlite {
         .await
     }
 
-    /// Deletes the oldest ended calls, at most `most`, in small steps between which others write; then
-    /// shrinks the file.
+    /// Deletes the oldest ended calls, at most `most`, in small steps between which others write;
+    /// then shrinks the file.
     async fn forget(&self, before: Option<i64>, most: u64) -> Result<u64, StoreError> {
         let mut gone = 0;
         while gone < most {
@@ -248,8 +249,8 @@ impl Store for Sqlite {
     }
 }
 
-/// Creates the file if it does not exist, readable by its owner alone, and checks that it and the files
-/// beside it can be opened: `SQLite` does not say which of them cannot, or why.
+/// Creates the file if it does not exist, readable by its owner alone, and checks that it and the
+/// files beside it can be opened: `SQLite` does not say which of them cannot, or why.
 fn usable(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     match private(options.write(true).create_new(true)).open(path) {

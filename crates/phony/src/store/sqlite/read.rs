@@ -205,8 +205,8 @@ fn found(
     shown.collect()
 }
 
-/// The fresh events that have the words, by ascending id. This must run before the index is searched:
-/// an event that is moved there in between is then found twice rather than missed.
+/// The fresh events that have the words, by ascending id. This must run before the index is
+/// searched: an event that is moved there in between is then found twice rather than missed.
 fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::Result<Vec<i64>> {
     if query.phrases().is_empty() {
         return Ok(Vec::new());

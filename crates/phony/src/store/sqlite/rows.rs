@@ -15,7 +15,8 @@ use crate::store::summary::wire_name;
 const EPOCH_MS: i64 = 1_577_836_800_000;
 /// How many bits of an event's id hold its number within the call.
 const SEQ_BITS: u32 = 20;
-/// Events that are moved from `fresh` to `events` together: 1,000 calls produce them in four seconds.
+/// Events that are moved from `fresh` to `events` together: 1,000 calls produce them in four
+/// seconds.
 const FRESH: i64 = 4096;
 
 /// The columns of a call, in the order that [`call`] reads them. What changes with every event of a
@@ -195,8 +196,8 @@ pub(super) fn move_fresh_if_many(connection: &Connection) -> rusqlite::Result<()
     if fresh < FRESH { Ok(()) } else { move_fresh(connection) }
 }
 
-/// Moves the fresh events to `events`, and their words into the index: by ascending id, since the index
-/// flushes its buffer to the file whenever an id is lower than the one before (SQLite, "FTS5
+/// Moves the fresh events to `events`, and their words into the index: by ascending id, since the
+/// index flushes its buffer to the file whenever an id is lower than the one before (SQLite, "FTS5
 /// Extension").
 ///
 /// A statement that changes many rows and can be rolled back on its own keeps the original pages in

@@ -1,9 +1,9 @@
 //! The schema of the file, and its migrations.
 //!
 //! A call's id grows with the time of its start: eighths of a millisecond since 2020, incremented
-//! where that is taken. An event's id combines its call's id and its own number, so reading backwards
-//! yields the newest call first, both in the events and in the full-text index, whose results are
-//! therefore never sorted.
+//! where that is taken. An event's id combines its call's id and its own number, so reading
+//! backwards yields the newest call first, both in the events and in the full-text index, whose
+//! results are therefore never sorted.
 
 use std::path::Path;
 
@@ -77,9 +77,10 @@ CREATE TABLE live (
 INSERT INTO live SELECT id, turns, cost_usd, last_seq FROM calls WHERE ended_ms IS NULL;
 ";
 
-/// Version 4: new events are stored in order of arrival, and moved to `events` and the index about four
-/// thousand at a time. In `events`, the next event of each live call belongs on a page of its own, so
-/// that each would cost a page write; and the smaller the batches, the more often the index is merged.
+/// Version 4: new events are stored in order of arrival, and moved to `events` and the index about
+/// four thousand at a time. In `events`, the next event of each live call belongs on a page of its
+/// own, so that each would cost a page write; and the smaller the batches, the more often the index
+/// is merged.
 const FRESH: &str = "
 CREATE TABLE fresh (
   id    INTEGER NOT NULL UNIQUE,    -- as in events

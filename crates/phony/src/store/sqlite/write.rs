@@ -89,8 +89,8 @@ pub(super) fn delete(connection: &mut Connection, sid: &CallSid) -> rusqlite::Re
     Ok(true)
 }
 
-/// Deletes at most `most` of the oldest ended calls that ended before this time, in milliseconds since
-/// 1970; returns their number.
+/// Deletes at most `most` of the oldest ended calls that ended before this time, in milliseconds
+/// since 1970; returns their number.
 pub(super) fn forget(
     connection: &mut Connection,
     before: Option<i64>,
@@ -108,8 +108,8 @@ pub(super) fn forget(
     Ok(old.len() as u64)
 }
 
-/// How many of the oldest calls must be deleted for the file to have this size in bytes, with 5 % to
-/// spare.
+/// How many of the oldest calls must be deleted for the file to have this size in bytes, with 5 %
+/// to spare.
 pub(super) fn excess(connection: &mut Connection, most: u64) -> rusqlite::Result<u64> {
     let calls = "SELECT count(*) FROM calls";
     let calls: u64 = connection.query_row(calls, [], |row| row.get(0))?;

@@ -1,8 +1,8 @@
 //! The thread that writes, with a low priority.
 //!
-//! Writes come in bursts, eight a second. On a busy machine a burst would delay calls for as long as
-//! the scheduler lets a thread run, some milliseconds; so the thread has a low priority, on systems
-//! that allow that for a single thread.
+//! Writes come in bursts, eight a second. On a busy machine a burst would delay calls for as long
+//! as the scheduler lets a thread run, some milliseconds; so the thread has a low priority, on
+//! systems that allow that for a single thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
@@ -10,7 +10,8 @@ use std::thread::{Builder, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-/// Work that may be queued for the thread. The writer of the history waits for each piece of its own.
+/// Work that may be queued for the thread. The writer of the history waits for each piece of its
+/// own.
 const QUEUE: usize = 16;
 /// The thread's `nice` value: where they compete, it gets a tenth of the time of a call's thread.
 #[cfg(target_os = "linux")]
@@ -18,8 +19,8 @@ const NICE: i32 = 10;
 
 type Work = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// The writing connection, on a thread of its own. Dropping this finishes the queued work and closes
-/// the connection.
+/// The writing connection, on a thread of its own. Dropping this finishes the queued work and
+/// closes the connection.
 #[derive(Debug)]
 pub(super) struct Writer {
     work: Option<mpsc::Sender<Work>>,
@@ -37,7 +38,8 @@ impl Writer {
         let thread = Builder::new().name("store".into()).spawn(move || {
             lower_priority();
             while let Some(work) = wanted.blocking_recv() {
-                // A panic drops the reply, so the waiting task gets an error; an open transaction is rolled back.
+                // A panic drops the reply, so the waiting task gets an error; an open transaction
+                // is rolled back.
                 drop(catch_unwind(AssertUnwindSafe(|| work(&mut connection))));
             }
         })?;
