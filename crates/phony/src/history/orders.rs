@@ -39,7 +39,7 @@ enum Change {
 }
 
 impl History {
-    /// Stores an order that became no call. Waits up to [`WRITING`] until it is written.
+    /// Stores an order that became no call. Waits up to 250 ms until it is written.
     pub async fn keep_order(&self, order: UnplacedOrder) {
         let most = if self.store.is_some() { WAITING } else { MOST_ORDERS };
         self.orders.change(order.id.clone(), Change::Put(Box::new(order)), most);

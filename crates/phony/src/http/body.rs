@@ -52,7 +52,7 @@ pub(super) fn is_kind(headers: &HeaderMap, wanted: &str) -> bool {
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// Reads the whole body, up to [`BODY_LIMIT`](super::BODY_LIMIT).
+/// Reads the whole body, up to `BODY_LIMIT`.
 pub(super) async fn bytes(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {

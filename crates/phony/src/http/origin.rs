@@ -30,7 +30,7 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
     let app = &state.app;
     let host = own_host(&request);
     let is_page = request.method().is_safe() && is_for_people(request.uri().path());
-    if is_page && !host.is_none_or(|host| is_ours(host, app)) {
+    if is_page && !host.is_none_or(|host| is_own_host(host, app)) {
         return wrong_address(app);
     }
     if is_guarded(&request) {
@@ -77,7 +77,7 @@ fn is_own_page(headers: &HeaderMap, host: Option<&str>, scheme: Option<Scheme>, 
     let fetched = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
     let is_fetched_here = match fetched {
         None => true,
-        Some(b"same-origin" | b"none") => host.is_none_or(|host| is_ours(host, app)),
+        Some(b"same-origin" | b"none") => host.is_none_or(|host| is_own_host(host, app)),
         Some(_) => false,
     };
     let is_own_origin = headers
@@ -95,7 +95,7 @@ fn is_own_origin(origin: &str, host: Option<&str>, scheme: Option<Scheme>, app: 
     if origin == public || local.iter().any(|name| origin == format!("http://{name}:{port}")) {
         return true;
     }
-    let Some(host) = host.filter(|host| is_ours(host, app)) else { return false };
+    let Some(host) = host.filter(|host| is_own_host(host, app)) else { return false };
     let host = host.to_ascii_lowercase();
     // The public name uses TLS; anything else does not, unless a proxy says otherwise.
     let is_public = app.config.host.as_deref() == Some(host.as_str());
@@ -110,7 +110,7 @@ fn is_own_origin(origin: &str, host: Option<&str>, scheme: Option<Scheme>, app: 
 
 /// Whether a request with this `Host` was meant for this server: an address, a name for the machine
 /// itself, or the configured one. Nobody else can make any of them resolve to this machine.
-fn is_ours(host: &str, app: &App) -> bool {
+fn is_own_host(host: &str, app: &App) -> bool {
     let name = name_of(host).to_ascii_lowercase();
     let configured = app.config.host.as_deref().map(name_of);
     is_address(&name)
