@@ -1,4 +1,4 @@
-//! `GET /session`: who asks.
+//! `GET /session`: the log-in of the request.
 
 use axum::Json;
 use phony_call::SupervisorId;
