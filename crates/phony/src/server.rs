@@ -240,7 +240,7 @@ async fn start_parts(
     }
     let auth = Auth::new(token, wall).remember(&config.data_dir).map_err(data_dir)?;
     let auth = Arc::new(auth.shared(cluster.clone()));
-    tasks.spawn(Arc::clone(&auth).keep_in_step(shutdown.kill.clone()));
+    tasks.spawn(Arc::clone(&auth).synchronize(shutdown.kill.clone()));
     let app = App::new(AppParts {
         port: addr.port(),
         clock: CLOCK,

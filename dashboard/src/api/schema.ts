@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who can hold a call. */
+        /** Lists the agents. */
         get: operations["list_agents"];
         put?: never;
         post?: never;
@@ -29,7 +29,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Lets another agent answer from the next call on, until the server stops. */
+        /** Makes an agent the default from the next call on, until the server stops. */
         put: operations["set_default_agent"];
         post?: never;
         delete?: never;
@@ -47,7 +47,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A relay session, or a dialled leg, is over: how does the call go on? */
+        /** A relay session or a dialled leg has ended: says how the call goes on. */
         post: operations["call_ended"];
         delete?: never;
         options?: never;
@@ -64,7 +64,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A call has changed its state. */
+        /** A call has changed its status. */
         post: operations["call_status"];
         delete?: never;
         options?: never;
@@ -79,10 +79,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The calls there are, newest first. */
+        /** Lists calls, newest first. */
         get: operations["list_calls"];
         put?: never;
-        /** Calls somebody. Every order, carried out or not, is in the ledger. */
+        /** Places a call. Every order, carried out or not, is recorded in the ledger. */
         post: operations["place_call"];
         delete?: never;
         options?: never;
@@ -97,7 +97,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Calls to take away, newest first, as many as there are. */
+        /** Exports all calls that pass the filter, newest first. */
         get: operations["export_calls"];
         put?: never;
         post?: never;
@@ -115,17 +115,18 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Everything about one call.
+         * Returns all details of one call.
          * @description Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
-         *     with its `latency` by stage; `commands` and `overrides` with who wanted them; `latencies`,
-         *     `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for. Of an
-         *     order that became no call, by its `orderId`, what the list shows of it.
+         *     with its `latency` by stage; `commands` and `overrides` with who issued them; `latencies`,
+         *     `errors`, `usage`, `costUsd`; for a live call also what it is doing and waiting for. For the
+         *     `orderId` of an order that became no call, what the list shows of it.
          */
         get: operations["show"];
         put?: never;
         post?: never;
         /**
-         * Deletes a call that has ended: its record, what was said in it, and all that is found by it.
+         * Deletes a call that has ended: its events, what was said in it, and its entries in the search
+         *     index.
          * @description An order that became no call is deleted by its `orderId`.
          */
         delete: operations["delete_call"];
@@ -141,7 +142,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who said what, as it was heard. */
+        /** Returns who said what, as it was heard. */
         get: operations["transcript"];
         put?: never;
         post?: never;
@@ -159,8 +160,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What keeps calls from working, and what to do about it. Looks at everything, the way out
-         *     included, so it takes seconds; findings of the last moments are shown again.
+         * Reports what keeps calls from working, and what to do about it. It examines everything,
+         *     including connections to the outside, which takes seconds; recent findings are reused.
          */
         get: operations["doctor"];
         put?: never;
@@ -179,18 +180,19 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A call's events from the first one on, then as they happen; or every call's.
+         * Sends the events of a call, or of all calls: the past ones first, then the live ones.
          * @description The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
-         *     (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs out.
+         *     (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs
+         *     out.
          *
-         *     Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies. A
-         *     client that leaves two in a row without an answer is taken for gone, and its socket is closed.
+         *     Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies.
+         *     If a client leaves two in a row unanswered, its socket is closed.
          *
-         *     A client that wants to know that the connection still carries events, and the server's clock,
-         *     sends `{"type":"heartbeat"}`. It is answered at once with
-         *     `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, the server's time, and from then on
-         *     gets one every 10 s, and before events if the last one is over a second old. It is not an event:
-         *     it has no `callSid` and no `seq`. A client that sends none receives events only.
+         *     A client that wants to know whether the connection still carries events, and the server's time,
+         *     sends `{"type":"heartbeat"}`. The server answers at once with
+         *     `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, and from then on sends one every
+         *     10 s, and before events if the last one is over a second old. A heartbeat is not an event: it
+         *     has no `callSid` and no `seq`. A client that sends none receives events only.
          */
         get: operations["events"];
         put?: never;
@@ -208,7 +210,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The server lives. */
+        /** Whether the server is alive. */
         get: operations["healthz"];
         put?: never;
         post?: never;
@@ -226,14 +228,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a log-in link: a page with one button, which logs in. Looking at it uses nothing up, since
-         *     messengers and scanners look at links before people do.
+         * Shows the page of a log-in link, with one button that logs in. Opening it does not use up the
+         *     code, since messengers and scanners open links before people do.
          */
         get: operations["link"];
         put?: never;
         /**
-         * Sets the cookie of a session, in exchange for the token or for the code of a log-in link, which
-         *     may stand in the address, too.
+         * Sets the cookie of a session in exchange for the token or the code of a log-in link, which may
+         *     also be a query parameter.
          */
         post: operations["log_in"];
         delete?: never;
@@ -252,8 +254,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ends the session of this browser: its cookie is worth nothing any more, on any server, and its
-         *     event sockets are closed.
+         * Ends the session of this browser: its cookie becomes invalid on every server, and its event
+         *     sockets are closed.
          */
         post: operations["log_out"];
         delete?: never;
@@ -269,7 +271,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Numbers for Prometheus. */
+        /** Metrics for Prometheus. */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -286,7 +288,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The servers that share a store, this one among them; this one alone with the embedded store. */
+        /**
+         * Lists the servers that share a store, this one among them; only this one with the embedded
+         *     store.
+         */
         get: operations["nodes"];
         put?: never;
         post?: never;
@@ -303,7 +308,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This description: OpenAPI 3.1. */
+        /** Returns this document: OpenAPI 3.1. */
         get: operations["openapi"];
         put?: never;
         post?: never;
@@ -357,9 +362,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Hangs up, whatever the call is doing. Where there is no line to do it on, because the call rings, was
-         *     lost or was transferred, the carrier is asked to; 502 if it does not, and it is asked again until
-         *     the call is over.
+         * Hangs up, whatever the call is doing. If there is no line, because the call rings, was lost or
+         *     was transferred, the carrier is asked to end it; if that fails, the response is 502, and the
+         *     request is repeated until the call is over.
          */
         post: operations["end"];
         delete?: never;
@@ -394,7 +399,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Lets the AI go on, knowing what was said. */
+        /** Hands the call back to the AI, which knows what was said. */
         post: operations["release"];
         delete?: never;
         options?: never;
@@ -413,9 +418,9 @@ export interface paths {
         put?: never;
         /**
          * Silences the AI; a human speaks through `/override/text`.
-         * @description Whoever orders it holds the takeover and is to be seen: by an open `/events/ws`, or by orders. If
-         *     they are not, the others are alarmed after 20 s and the AI goes on after 60 s. A takeover that
-         *     somebody else holds is taken over from them.
+         * @description The supervisor holds the takeover, and counts as present with an open `/events/ws` or by sending
+         *     requests. If they are absent, the others are alerted after 20 s and the AI goes on after 60 s. A
+         *     takeover held by another supervisor passes to this one.
          */
         post: operations["takeover"];
         delete?: never;
@@ -433,7 +438,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Speaks to the caller now, exactly these words; also sends a held reply, as it is or edited. */
+        /** Speaks exactly these words to the caller now; also sends a held reply, edited or not. */
         post: operations["text"];
         delete?: never;
         options?: never;
@@ -450,7 +455,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Dials the call on. */
+        /** Transfers the call. */
         post: operations["transfer"];
         delete?: never;
         options?: never;
@@ -467,7 +472,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Guides the AI; never spoken itself. */
+        /** Gives the AI guidance, which is never spoken itself. */
         post: operations["whisper"];
         delete?: never;
         options?: never;
@@ -482,7 +487,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The server can take calls. */
+        /** Whether the server can take calls. */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -501,7 +506,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** An inbound call: somebody rings one of our numbers. */
+        /** An inbound call to one of the configured numbers. */
         post: operations["receive_call"];
         delete?: never;
         options?: never;
@@ -533,7 +538,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** On which errands people can be called. */
+        /** The scenarios that outbound calls can follow. */
         get: operations["list_scenarios"];
         put?: never;
         post?: never;
@@ -551,14 +556,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Which log-in this is: by that a page knows whether it holds a takeover. All tabs of a browser are
-         *     one, and so are all who use the same token.
+         * Returns the id of this log-in, by which a page knows whether it holds a takeover. All tabs of a
+         *     browser share one log-in, and so do all clients with the same token.
          */
         get: operations["session"];
         put?: never;
         /**
-         * Whether this page may act: it is the server's own, and its browser is logged in. A page asks this
-         *     first, since a socket that is refused does not say why.
+         * Checks that the page was served by this server and its browser is logged in. A page asks this
+         *     first, since a refused WebSocket does not say why.
          */
         post: operations["check_session"];
         delete?: never;
@@ -575,15 +580,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A call over this very socket, in which the page does what Twilio does: it sends the frames of
-         *     `ConversationRelay` that Twilio sends, and is sent those that Twilio is sent.
-         * @description The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
-         *     page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
-         *     brings the call back, for 30 s.
+         * Holds a call over this socket, with the page in the role of Twilio: both sides send the frames
+         *     of `ConversationRelay` as they do with Twilio.
+         * @description The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal
+         *     digits that the page chooses, or empty). Closing with 1000 hangs up; after any other end of the
+         *     socket, the same `callSid` resumes the call within 30 s.
          *
-         *     The server pings the socket every 10 s, and takes a page that leaves two pings in a row without an
-         *     answer for gone. A page that sends `{"type":"heartbeat"}` is answered with
-         *     `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then on.
+         *     The server pings the socket every 10 s, and closes it if a page leaves two pings in a row
+         *     unanswered. A page that sends `{"type":"heartbeat"}` is answered with
+         *     `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then
+         *     on.
          */
         get: operations["softphone"];
         put?: never;
@@ -603,7 +609,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** An outbound call has been answered. */
+        /** An outbound call was answered. */
         post: operations["start_call"];
         delete?: never;
         options?: never;
@@ -615,90 +621,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A request that names nothing but its call. */
-        CallOrder: {
+        /** @description The response to a request that was carried out. */
+        Acknowledgement: {
+            /** @description Always `ok`. */
+            status: string;
+        };
+        /** @description An action without parameters. */
+        ActionRequest: {
             /** @description The call. */
             callSid: string;
         };
-        /** @description Whom to call, and on which errand. */
-        CallRequest: {
-            /** @description Who speaks, if there is no errand; with one, whose voice and language it has. */
-            agent?: string | null;
-            /** @description Must be true: somebody knows that the callee agrees to be called. */
-            consent: boolean;
-            /** @description Whether to find out if a machine answers; as the scenario says if absent. */
-            detectMachine?: boolean | null;
-            /** @description The number that calls; `TWILIO_PHONE_NUMBER` if absent. */
-            from?: string | null;
-            /** @description Calls at any hour; the ledger says so. */
-            ignoreCallingHours?: boolean | null;
-            /**
-             * @description The errand.
-             * @example survey
-             */
-            scenario?: string | null;
-            /**
-             * @description The number, in any usual spelling.
-             * @example +1 (415) 555-2671
-             */
-            to: string;
-            /** @description What the slots of the scenario's texts are filled with. */
-            variables?: {
-                [key: string]: string;
-            } | null;
-        };
-        /** @description An answer for the AI. */
-        ClarificationOrder: {
-            /** @description The call. */
-            callSid: string;
-            /**
-             * Format: int64
-             * @description The question that is meant: the `seq` of its `query`. If it has been answered meanwhile, or
-             *     another one comes first, the answer is 409. Without it, whichever question waits.
-             */
-            query?: number | null;
-            /** @description Up to 4 KB. */
-            response: string;
-        };
-        /** @description One server. */
-        ClusterNode: {
-            /** @description Calls that are live there. */
-            activeCalls: number;
-            /** @description When it was last heard of: RFC 3339, UTC. */
-            lastSeen: string;
-            /** @description The name of the machine, where it has one. */
-            machine?: string | null;
-            /** @description The name of the process, made anew at each start; `this` where there is only one. */
-            name: string;
-            /**
-             * Format: int32
-             * @description The port that it listens on.
-             */
-            port: number;
-            /** @description Why it takes no calls, if it does not. */
-            reason?: string | null;
-            /** @description RFC 3339, UTC. */
-            startedAt: string;
-            state: components["schemas"]["NodeState"];
-            /** @description Whether it is the one that answers. */
-            this: boolean;
-            /** @description The server's version. */
-            version: string;
-        };
-        /** @description Who answers from now on. */
-        Default: {
-            /** @description The agent's id. */
-            default: string;
-        };
-        /** @description Who shall answer. */
-        DefaultAgent: {
-            /**
-             * @description The agent's id; `id` is read in its place.
-             * @example support
-             */
-            agent: string;
-        };
-        Described: {
+        Agent: {
             commands: string[];
             /** @description Whether it answers calls to numbers that have no agent of their own. */
             default: boolean;
@@ -707,119 +640,68 @@ export interface components {
             id: string;
             language?: string | null;
             name: string;
-            /** @description The numbers whose calls it answers, whoever answers by default. */
+            /** @description The numbers whose calls it answers, whichever agent is the default. */
             numbers: string[];
-            /** @description Where its calls may be transferred besides ordinary numbers, the usual one first. */
-            transferTargets: components["schemas"]["Target"][];
+            /** @description Where its calls may be transferred besides ordinary numbers, the fallback first. */
+            transferTargets: components["schemas"]["TransferTarget"][];
             voice?: string | null;
         };
-        /** @description `{"status":"ok"}`. */
-        Done: {
-            /** @description Always `ok`. */
-            status: string;
+        /** @description All agents. */
+        AgentList: {
+            agents: components["schemas"]["Agent"][];
         };
-        /** @description Keys to press. */
-        DtmfOrder: {
-            /** @description The call. */
-            callSid: string;
+        /** @description A page of calls, newest first. */
+        CallPage: {
+            calls: components["schemas"]["CallSummary"][];
+            /** @description Whether the store does not answer, so that calls are missing that are not live here. */
+            incomplete?: boolean;
+            /** @description The cursor of the next page, if there is one. */
+            next?: string | null;
+        };
+        /** @description Whom to call, and with which scenario. */
+        CallRequest: {
             /**
-             * @description One of `0-9 * #`, or, as `digits`, several of them and `w` for half a second of pause.
-             * @example 5
+             * @description The agent that speaks if there is no scenario; with a scenario, the one that lends it voice
+             *     and language.
              */
-            digit: string;
-        };
-        Errand: {
-            description: string;
-            /** @description Whether it is found out if a machine answers. */
-            detectMachine: boolean;
-            id: string;
-            /** @description Whether a machine is left a message. */
-            leavesMessage: boolean;
-            name: string;
-            /** @description What is said first, with the slots in it. */
-            opening?: string | null;
-            slots: components["schemas"]["Slot"][];
-        };
-        /** @description The body of a refusal. */
-        ErrorBody: {
-            error: components["schemas"]["ErrorDetail"];
-        };
-        /**
-         * @description What was wrong, for programs.
-         * @enum {string}
-         */
-        ErrorCode: "INVALID_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "CALL_NOT_FOUND" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "CONFLICT" | "TOO_LARGE" | "REFUSED" | "RATE_LIMITED" | "INTERNAL" | "TWILIO_ERROR" | "OPENAI_ERROR" | "UNAVAILABLE";
-        ErrorDetail: {
-            code: components["schemas"]["ErrorCode"];
-            details?: unknown;
-            message: string;
-        };
-        /** @description What was found. */
-        Finding: {
-            /** @description What was found. */
-            detail: string;
-            /** @description What was looked at, for programs: `twilio_account`, `public_url` … */
-            id: string;
-            /** @description How it is to be taken. */
-            level: components["schemas"]["Level"];
-            /** @description What to do about it; null if nothing is to be done. */
-            mend?: string | null;
-            /** @description What was looked at, for people. */
-            title: string;
-        };
-        /** @description A sign of life. */
-        Health: {
-            /** @description Calls that are live. */
-            activeCalls: number;
-            /** @description Always `ok`. */
-            status: string;
+            agent?: string | null;
+            /** @description Must be true: confirms that the callee has agreed to be called. */
+            consent: boolean;
+            /** @description Whether to detect answering machines; as in the scenario if absent. */
+            detectMachine?: boolean | null;
+            /** @description The number to call from; `TWILIO_PHONE_NUMBER` if absent. */
+            from?: string | null;
+            /** @description Ignores the calling hours; recorded in the ledger. */
+            ignoreCallingHours?: boolean | null;
             /**
-             * Format: int64
-             * @description Seconds since the start.
+             * @description The scenario's id.
+             * @example survey
              */
-            uptime: number;
+            scenario?: string | null;
+            /**
+             * @description The number to call, in any usual notation.
+             * @example +1 (415) 555-2671
+             */
+            to: string;
+            /** @description The values of the slots in the scenario's texts. */
+            variables?: {
+                [key: string]: string;
+            } | null;
         };
-        /**
-         * @description How a finding is to be taken.
-         * @enum {string}
-         */
-        Level: "ok" | "warn" | "fail";
-        /** @description What is allowed. */
-        Limits: {
-            /**
-             * Format: int32
-             * @description Supervisors' requests a minute, per token and per address; 0 for no limit.
-             */
-            apiRate: number;
-            /** @description When outbound calls may start, `HH:MM-HH:MM` in the callee's time; `off` for any. */
-            callingHours: string;
-            /**
-             * Format: int32
-             * @description Outbound calls a minute; 0 for no limit.
-             */
-            dialRate: number;
-            /**
-             * Format: int64
-             * @description The longest call, in seconds.
-             */
-            maxCallSeconds: number;
-            /** @description Whether every reply waits for a supervisor. */
-            requireSupervisorFeedback: boolean;
-        };
-        /** @description One call of a list. */
-        Line: {
+        /** @description One call in a list. */
+        CallSummary: {
             agent: string;
             /**
-             * @description Of an order that became no call: who gave it, as in the ledger, a fingerprint of the token.
+             * @description For an order that became no call: who gave it, as in the ledger: a fingerprint of the token.
              * @example token:0011aabb
              */
             by?: string | null;
-            /** @description None for an order that became no call. */
+            /** @description Null for an order that became no call. */
             callSid?: string | null;
             carrier: string;
             /**
              * Format: double
-             * @description What the model cost.
+             * @description Cost of the model, in US dollars.
              */
             costUsd: number;
             /** @example inbound */
@@ -837,69 +719,194 @@ export interface components {
             /** @description Once it has ended. */
             endedAt?: string | null;
             from: string;
-            /** @description Whether it goes on. */
+            /** @description Whether the call is live. */
             live: boolean;
-            match?: null | components["schemas"]["Place"];
+            match?: null | components["schemas"]["SearchMatch"];
             /**
-             * @description Of an order that became no call: by this it is shown and deleted, as a call is by its id.
+             * @description For an order that became no call: its id, by which it is shown and deleted as a call is by
+             *     its id.
              * @example OR0123456789abcdef
              */
             orderId?: string | null;
-            /** @description Of an order that became no call: why, in words. */
+            /** @description For an order that became no call: the reason in words. */
             reason?: string | null;
             /**
-             * @description Of an order that became no call: the rule that forbade it, or the kind of failure.
+             * @description For an order that became no call: the rule that forbade it, or the kind of failure.
              * @example do_not_call
              */
             rule?: string | null;
-            /** @description Of an order that became no call: its scenario. */
+            /** @description For an order that became no call: its scenario. */
             scenario?: string | null;
             /** @description RFC 3339, UTC. */
             startedAt: string;
             /**
-             * @description The carrier's word (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
-             *     `failed`, `canceled`) where it was told, else `live` or `ended`. Of an order that became no
+             * @description The carrier's status (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
+             *     `failed`, `canceled`) if it is known, else `live` or `ended`. For an order that became no
              *     call `refused`, `failed` or `unknown`.
              */
             status: string;
             to: string;
             /**
              * Format: int32
-             * @description How many utterances were heard, of either side.
+             * @description Utterances of either side.
              */
             turns: number;
-            /** @description Of an order that became no call: the name of who gave it, where it is known. */
+            /** @description For an order that became no call: the name of who gave it, if known. */
             who?: string | null;
         };
-        /** @description The agents there are. */
-        List: {
-            agents: components["schemas"]["Described"][];
+        /** @description An answer to a question of the AI. */
+        ClarificationRequest: {
+            /** @description The call. */
+            callSid: string;
+            /**
+             * Format: int64
+             * @description The question: the `seq` of its `query`. If it was answered meanwhile, or another question
+             *     comes first, the response is 409. If absent, whichever question is pending.
+             */
+            query?: number | null;
+            /** @description Up to 4 KB. */
+            response: string;
         };
-        /** @description The token or the code of a link, as a form or as JSON. */
-        LogIn: {
-            /** @description The code of a log-in link, in the place of the token. It is used up by this. */
+        /** @description One of the servers. */
+        ClusterNode: {
+            /** @description Calls that are live there. */
+            activeCalls: number;
+            /** @description When it last sent a sign of life: RFC 3339, UTC. */
+            lastSeen: string;
+            /** @description The name of the machine, if it has one. */
+            machine?: string | null;
+            /** @description The name of the process, new at each start; `this` if there is only one server. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The port that it listens on.
+             */
+            port: number;
+            /** @description Why it takes no calls, if it does not. */
+            reason?: string | null;
+            /** @description RFC 3339, UTC. */
+            startedAt: string;
+            state: components["schemas"]["NodeState"];
+            /** @description Whether it is the server that answers this request. */
+            this: boolean;
+            /** @description The server's version. */
+            version: string;
+        };
+        /** @description The default agent. */
+        DefaultAgent: {
+            /** @description The agent's id. */
+            default: string;
+        };
+        /** @description The report of the doctor. */
+        DoctorReport: {
+            /** @description What was examined, and the results. */
+            findings: components["schemas"]["Finding"][];
+            limits: components["schemas"]["Limits"];
+            node: components["schemas"]["NodeInfo"];
+            versions: components["schemas"]["Versions"];
+        };
+        /** @description Keys to press. */
+        DtmfRequest: {
+            /** @description The call. */
+            callSid: string;
+            /**
+             * @description One of `0-9 * #`. The field `digits` in its place takes several, and `w` for a pause of 500
+             *     ms.
+             * @example 5
+             */
+            digit: string;
+        };
+        /** @description The body of an error response. */
+        ErrorBody: {
+            error: components["schemas"]["ErrorDetail"];
+        };
+        /**
+         * @description The kind of an error, for programs.
+         * @enum {string}
+         */
+        ErrorCode: "INVALID_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "CALL_NOT_FOUND" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "CONFLICT" | "TOO_LARGE" | "REFUSED" | "RATE_LIMITED" | "INTERNAL" | "TWILIO_ERROR" | "OPENAI_ERROR" | "UNAVAILABLE";
+        ErrorDetail: {
+            code: components["schemas"]["ErrorCode"];
+            details?: unknown;
+            message: string;
+        };
+        /** @description What was found. */
+        Finding: {
+            /** @description What was found. */
+            detail: string;
+            /** @description What was looked at, for programs: `twilio_account`, `public_url` … */
+            id: string;
+            /** @description How it is to be taken. */
+            level: components["schemas"]["FindingLevel"];
+            /** @description What to do about it; null if nothing is to be done. */
+            mend?: string | null;
+            /** @description What was looked at, for people. */
+            title: string;
+        };
+        /**
+         * @description How a finding is to be taken.
+         * @enum {string}
+         */
+        FindingLevel: "ok" | "warn" | "fail";
+        /** @description The liveness of the server. */
+        Health: {
+            /** @description Live calls. */
+            activeCalls: number;
+            /** @description Always `ok`. */
+            status: string;
+            /**
+             * Format: int64
+             * @description Seconds since the start.
+             */
+            uptime: number;
+        };
+        /** @description The configured limits. */
+        Limits: {
+            /**
+             * Format: int32
+             * @description Supervisors' requests per minute, per token and per address; 0 for no limit.
+             */
+            apiRate: number;
+            /** @description When outbound calls may start, `HH:MM-HH:MM` in the callee's time; `off` for any. */
+            callingHours: string;
+            /**
+             * Format: int32
+             * @description Outbound calls per minute; 0 for no limit.
+             */
+            dialRate: number;
+            /**
+             * Format: int64
+             * @description The longest call, in seconds.
+             */
+            maxCallSeconds: number;
+            /** @description Whether every reply waits for a supervisor. */
+            requireSupervisorFeedback: boolean;
+        };
+        /** @description The token or the code of a log-in link, as a form or as JSON. */
+        LoginRequest: {
+            /** @description The code of a log-in link instead of the token. It works once. */
             code?: string | null;
             /** @description The supervisors' token. */
             token?: string | null;
         };
-        /** @description Where it runs. */
-        Node: {
-            /** @description Calls that are live. */
+        /** @description The server and its machine. */
+        NodeInfo: {
+            /** @description Live calls. */
             activeCalls: number;
-            /** @description Processors that can be used. */
+            /** @description Processors available to the server. */
             cpus: number;
             /** @description The data folder. */
             dataDir: string;
-            /** @description The name in every URL given to the carrier. */
+            /** @description The host name in every URL given to the carrier. */
             host: string;
             /** @description The operating system and the processor. */
             platform: string;
             /**
              * Format: int32
-             * @description The port that is listened on.
+             * @description The port that the server listens on.
              */
             port: number;
-            /** @description `embedded`, or `redis` where several nodes share it. */
+            /** @description `embedded`, or `redis` if several nodes share it. */
             store: string;
             /**
              * Format: int64
@@ -907,114 +914,118 @@ export interface components {
              */
             uptime: number;
         };
+        /** @description The servers that share a store. */
+        NodeList: {
+            /** @description The shared store does not answer: servers may be missing. */
+            incomplete?: boolean;
+            nodes: components["schemas"]["ClusterNode"][];
+        };
         /**
          * @description Whether a server takes calls.
          * @enum {string}
          */
         NodeState: "ready" | "not_ready" | "draining" | "silent";
-        /** @description The servers that are one. */
-        Nodes: {
-            /** @description The shared store does not answer: servers may be missing. */
-            incomplete?: boolean;
-            nodes: components["schemas"]["ClusterNode"][];
-        };
-        /** @description A page of calls, newest first. */
-        Page: {
-            calls: components["schemas"]["Line"][];
-            /** @description The store does not answer: calls are missing that are not live here. */
-            incomplete?: boolean;
-            /** @description The cursor of the next page, if there is one. */
-            next?: string | null;
-        };
-        /** @description Where words were said. */
-        Place: {
-            /**
-             * Format: int64
-             * @description The number of the event, which is that of the turn.
-             */
-            seq: number;
-            /** @description The words around it. */
-            text: string;
-        };
-        /** @description A call that was placed. */
+        /** @description A placed call. */
         PlacedCall: {
             callSid: string;
             /**
-             * @description `queued` at first. In the answer to a repeat the call's state by now, `deleted` if there is no
-             *     record of it any more.
+             * @description `queued` at first. In the response to a repeat, the current status of the call, or `deleted`
+             *     if the call was deleted.
              * @example queued
              */
             status: string;
         };
-        /** @description Whether calls can be taken. */
-        Ready: {
+        /** @description The readiness of the server. */
+        Readiness: {
             /** @description Always `ready`. */
             status: string;
         };
-        /** @description A refusal of a held reply. */
-        RejectOrder: {
+        /** @description The rejection of a held reply. */
+        RejectRequest: {
             /** @description The call. */
             callSid: string;
             /** @description Up to 4 KB. */
             reason?: string | null;
             /**
              * Format: int32
-             * @description The held reply that is meant: the `turn` of its `pending_response`. If it has been decided
-             *     on meanwhile, the answer is 409. Without it, whichever reply is held.
+             * @description The held reply: the `turn` of its `pending_response`. If it was settled meanwhile, the
+             *     response is 409. If absent, whichever reply is held.
              */
             reply?: number | null;
         };
-        /** @description The server's health. */
-        Report: {
-            /** @description What was looked at, and what came of it. */
-            findings: components["schemas"]["Finding"][];
-            limits: components["schemas"]["Limits"];
-            node: components["schemas"]["Node"];
-            versions: components["schemas"]["Versions"];
+        Scenario: {
+            description: string;
+            /** @description Whether answering machines are detected. */
+            detectMachine: boolean;
+            id: string;
+            /** @description Whether an answering machine is left a message. */
+            leavesMessage: boolean;
+            name: string;
+            /** @description The first words spoken, with the slots still in them. */
+            opening?: string | null;
+            slots: components["schemas"]["Slot"][];
         };
-        /** @description The scenarios there are. */
-        Scenarios: {
-            scenarios: components["schemas"]["Errand"][];
+        /** @description All scenarios. */
+        ScenarioList: {
+            scenarios: components["schemas"]["Scenario"][];
+        };
+        /** @description A match of the words of `q`. */
+        SearchMatch: {
+            /**
+             * Format: int64
+             * @description The number of the event with the words.
+             */
+            seq: number;
+            /** @description An excerpt around the words. */
+            text: string;
         };
         /** @description A log-in. */
         Session: {
-            /** @description Its name in `holder` of calls and events. */
+            /** @description The id, as in `holder` of calls and events. */
             session: string;
         };
-        /** @description A place in a scenario's texts. */
+        /** @description The agent to make the default. */
+        SetDefaultAgent: {
+            /**
+             * @description The agent's id; `id` is accepted in its place.
+             * @example support
+             */
+            agent: string;
+        };
+        /** @description A placeholder in a scenario's texts. */
         Slot: {
-            /** @description What stands there if it is not filled; a slot without must be. */
+            /** @description The value if none is given; a slot without a default must be filled. */
             default?: string | null;
             name: string;
         };
-        /** @description A number that calls are transferred to. */
-        Target: {
-            number: string;
-        };
-        /** @description Words for the caller. */
-        TextOrder: {
+        /** @description Words to speak to the caller. */
+        TextRequest: {
             /** @description The call. */
             callSid: string;
             /**
              * Format: int32
-             * @description The held reply that this is meant to send: the `turn` of its `pending_response`. If it has
-             *     been decided on meanwhile, nothing is spoken and the answer is 409.
+             * @description The held reply to send, edited or not: the `turn` of its `pending_response`. If it was
+             *     settled meanwhile, nothing is spoken and the response is 409.
              */
             reply?: number | null;
             /** @description Up to 4 KB. */
             text: string;
         };
-        /** @description Whom to dial. */
-        TransferOrder: {
+        /** @description Where to transfer the call. */
+        TransferRequest: {
             /** @description The call. */
             callSid: string;
             /**
-             * @description E.164; `number` is read in its place.
+             * @description E.164; `number` is accepted in its place.
              * @example +15005550006
              */
             target: string;
         };
-        /** @description What runs. */
+        /** @description A number that calls are transferred to. */
+        TransferTarget: {
+            number: string;
+        };
+        /** @description The versions in use. */
         Versions: {
             /** @description The model's name. */
             model: string;
@@ -1022,7 +1033,7 @@ export interface components {
             phony: string;
         };
         /** @description Guidance for the AI. */
-        WhisperOrder: {
+        WhisperRequest: {
             /** @description The call. */
             callSid: string;
             /** @description Up to 4 KB. */
@@ -1051,7 +1062,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List"];
+                    "application/json": components["schemas"]["AgentList"];
                 };
             };
             401: {
@@ -1073,7 +1084,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DefaultAgent"];
+                "application/json": components["schemas"]["SetDefaultAgent"];
             };
         };
         responses: {
@@ -1082,7 +1093,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Default"];
+                    "application/json": components["schemas"]["DefaultAgent"];
                 };
             };
             400: {
@@ -1197,11 +1208,11 @@ export interface operations {
     list_calls: {
         parameters: {
             query?: {
-                /** @description `true`: only live ones; `false`: only ended ones. */
+                /** @description `true`: only live calls; `false`: only ended ones. */
                 live?: string | null;
                 /**
-                 * @description Words that were said on the line, the last one perhaps only begun; or a part of a number, of
-                 *     an agent's id or of a call's.
+                 * @description Words that were said in the call, the last one perhaps only its beginning; or a part of a
+                 *     number, of an agent's id or of a call's id.
                  */
                 q?: string | null;
                 /** @description `inbound` or `outbound`. */
@@ -1211,20 +1222,20 @@ export interface operations {
                 /** @description An agent's id. */
                 agent?: string | null;
                 /**
-                 * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
-                 *     that became no call, which are listed for no other status: refused by a rule, not taken by
-                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
-                 *     scenario's or an order's id, the rule, the reason, or who ordered it.
+                 * @description `live`, `ended`, or the carrier's status: `queued`, `ringing`, `in-progress`, `completed`,
+                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` also list
+                 *     orders that became no call, which no other status does: refused by a rule, not accepted by
+                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, of an agent's, a
+                 *     scenario's or an order's id, of the rule, the reason, or of who ordered it.
                  */
                 status?: string | null;
-                /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */
+                /** @description Started at this time or later: RFC 3339, or a date, which means midnight UTC. */
                 since?: string | null;
-                /** @description Begun before this time. */
+                /** @description Started before this time. */
                 until?: string | null;
-                /** @description How many at most; 50 unless told otherwise, 200 at most. */
+                /** @description The most calls on the page: 50 by default, at most 200. */
                 limit?: string | null;
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -1238,7 +1249,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page"];
+                    "application/json": components["schemas"]["CallPage"];
                 };
             };
             400: {
@@ -1357,11 +1368,11 @@ export interface operations {
     export_calls: {
         parameters: {
             query?: {
-                /** @description `true`: only live ones; `false`: only ended ones. */
+                /** @description `true`: only live calls; `false`: only ended ones. */
                 live?: string | null;
                 /**
-                 * @description Words that were said on the line, the last one perhaps only begun; or a part of a number, of
-                 *     an agent's id or of a call's.
+                 * @description Words that were said in the call, the last one perhaps only its beginning; or a part of a
+                 *     number, of an agent's id or of a call's id.
                  */
                 q?: string | null;
                 /** @description `inbound` or `outbound`. */
@@ -1371,19 +1382,19 @@ export interface operations {
                 /** @description An agent's id. */
                 agent?: string | null;
                 /**
-                 * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
-                 *     that became no call, which are listed for no other status: refused by a rule, not taken by
-                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
-                 *     scenario's or an order's id, the rule, the reason, or who ordered it.
+                 * @description `live`, `ended`, or the carrier's status: `queued`, `ringing`, `in-progress`, `completed`,
+                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` also list
+                 *     orders that became no call, which no other status does: refused by a rule, not accepted by
+                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, of an agent's, a
+                 *     scenario's or an order's id, of the rule, the reason, or of who ordered it.
                  */
                 status?: string | null;
-                /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */
+                /** @description Started at this time or later: RFC 3339, or a date, which means midnight UTC. */
                 since?: string | null;
-                /** @description Begun before this time. */
+                /** @description Started before this time. */
                 until?: string | null;
                 /**
-                 * @description `jsonl`: a JSON object a line, with all there is about a call; `csv`: a table of calls;
+                 * @description `jsonl`: one JSON object per line, with all details of a call; `csv`: a table of calls;
                  *     `txt`: what was said.
                  */
                 format?: string | null;
@@ -1486,7 +1497,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             401: {
@@ -1528,7 +1539,7 @@ export interface operations {
     transcript: {
         parameters: {
             query?: {
-                /** @description `json`, or `txt` for people. */
+                /** @description `json`, or `txt` for plain text. */
                 format?: string | null;
             };
             header?: never;
@@ -1589,7 +1600,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Report"];
+                    "application/json": components["schemas"]["DoctorReport"];
                 };
             };
             401: {
@@ -1605,7 +1616,7 @@ export interface operations {
     events: {
         parameters: {
             query?: {
-                /** @description One call; every call if absent. */
+                /** @description The call; all calls if absent. */
                 callSid?: string | null;
                 /** @description The number of the last event that the viewer has; only with `callSid`. */
                 after?: string | null;
@@ -1726,8 +1737,8 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LogIn"];
-                "application/x-www-form-urlencoded": components["schemas"]["LogIn"];
+                "application/json": components["schemas"]["LoginRequest"];
+                "application/x-www-form-urlencoded": components["schemas"]["LoginRequest"];
             };
         };
         responses: {
@@ -1858,7 +1869,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Nodes"];
+                    "application/json": components["schemas"]["NodeList"];
                 };
             };
             401: {
@@ -1907,7 +1918,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ClarificationOrder"];
+                "application/json": components["schemas"]["ClarificationRequest"];
             };
         };
         responses: {
@@ -1916,7 +1927,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -1986,7 +1997,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DtmfOrder"];
+                "application/json": components["schemas"]["DtmfRequest"];
             };
         };
         responses: {
@@ -1995,7 +2006,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2065,7 +2076,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CallOrder"];
+                "application/json": components["schemas"]["ActionRequest"];
             };
         };
         responses: {
@@ -2074,7 +2085,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2152,7 +2163,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RejectOrder"];
+                "application/json": components["schemas"]["RejectRequest"];
             };
         };
         responses: {
@@ -2161,7 +2172,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2231,7 +2242,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CallOrder"];
+                "application/json": components["schemas"]["ActionRequest"];
             };
         };
         responses: {
@@ -2240,7 +2251,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2310,7 +2321,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CallOrder"];
+                "application/json": components["schemas"]["ActionRequest"];
             };
         };
         responses: {
@@ -2319,7 +2330,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2389,7 +2400,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TextOrder"];
+                "application/json": components["schemas"]["TextRequest"];
             };
         };
         responses: {
@@ -2398,7 +2409,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2468,7 +2479,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TransferOrder"];
+                "application/json": components["schemas"]["TransferRequest"];
             };
         };
         responses: {
@@ -2477,7 +2488,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2547,7 +2558,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WhisperOrder"];
+                "application/json": components["schemas"]["WhisperRequest"];
             };
         };
         responses: {
@@ -2556,7 +2567,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["Acknowledgement"];
                 };
             };
             400: {
@@ -2631,7 +2642,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Ready"];
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
             /** @description Stopping, not set up for calls, or calls are not kept */
@@ -2648,7 +2659,7 @@ export interface operations {
     receive_call: {
         parameters: {
             query?: {
-                /** @description The id of the agent that shall answer, if not the number's own. */
+                /** @description The id of the agent that answers, if not the one of the number. */
                 agent?: string;
             };
             header?: never;
@@ -2740,7 +2751,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Scenarios"];
+                    "application/json": components["schemas"]["ScenarioList"];
                 };
             };
             401: {
@@ -2835,7 +2846,7 @@ export interface operations {
     softphone: {
         parameters: {
             query?: {
-                /** @description The agent's id; the one that answers by default if absent. */
+                /** @description The agent's id; the default agent if absent. */
                 agent?: string | null;
             };
             header?: never;
@@ -2890,9 +2901,9 @@ export interface operations {
     start_call: {
         parameters: {
             query?: {
-                /** @description The id of the agent that shall answer, if not the number's own. */
+                /** @description The id of the agent that answers, if not the one of the number. */
                 agent?: string;
-                /** @description How often the carrier was told to come again. */
+                /** @description How many times the carrier was redirected. */
                 again?: number;
             };
             header?: never;

@@ -73,7 +73,7 @@ impl Calls {
                 Err(unreached) => ControlFlow::Break(Err(unreached.into())),
             };
         }
-        ControlFlow::Break(match self.history.line(call).await {
+        ControlFlow::Break(match self.history.summary(call).await {
             Err(error) => Err(error.into()),
             Ok(None) => Err(Unreached::Unknown.into()),
             Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),

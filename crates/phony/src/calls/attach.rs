@@ -29,7 +29,7 @@ impl Calls {
         // A call in which nothing has happened yet can begin on any node.
         let is_new = self
             .hub
-            .line(call)
+            .summary(call)
             .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());

@@ -74,7 +74,7 @@ impl Calls {
         };
         let term = match claimed {
             Some(term) => term,
-            None => match store.line(call).await? {
+            None => match store.summary(call).await? {
                 Some(line) if line.end.is_some() => return Err(FailoverError::Ended),
                 // The last events of its owner have reached the store meanwhile.
                 Some(_) => store.claim(call).await?.ok_or(FailoverError::Ended)?,
@@ -118,8 +118,8 @@ impl Calls {
     /// Whether a call was ended by a person or a limit, so that it continues nowhere. A call that
     /// ended because a line, a model or a server failed may continue.
     pub async fn was_ended(&self, call: &CallSid) -> bool {
-        let line = self.history.line(call).await;
-        let end = line.ok().flatten().and_then(|line| line.end);
+        let summary = self.history.summary(call).await;
+        let end = summary.ok().flatten().and_then(|summary| summary.end);
         end.is_some_and(|end| match end.reason {
             EndReason::CallerHungUp
             | EndReason::AgentEnded
@@ -144,7 +144,7 @@ impl Calls {
 
     /// Whether a call has ended on this node, even if its end is not in the store yet.
     pub(super) fn has_ended_here(&self, call: &CallSid) -> bool {
-        self.hub.line(call).is_some_and(|line| line.end.is_some())
+        self.hub.summary(call).is_some_and(|line| line.end.is_some())
     }
 
     /// Asks the node that has a call. A call that has just begun here may not be in Redis yet.
@@ -164,7 +164,7 @@ impl Calls {
         answer: Result<Reply, Unreached>,
     ) -> Result<Reply, Unreached> {
         match answer {
-            Err(Unreached::Unknown) => Err(match self.hub.line(call) {
+            Err(Unreached::Unknown) => Err(match self.hub.summary(call) {
                 Some(line) if line.end.is_some() => Unreached::Ended,
                 Some(_) => Unreached::Moving,
                 None => Unreached::Unknown,

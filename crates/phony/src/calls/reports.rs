@@ -83,7 +83,7 @@ impl Calls {
                 }
                 Ok(_) | Err(Unreached::Unknown | Unreached::Ended) => return Ok(()),
             }
-        } else if self.history.line(call).await?.is_none_or(|line| line.end.is_some()) {
+        } else if self.history.summary(call).await?.is_none_or(|line| line.end.is_some()) {
             return Ok(());
         }
         if !is_end {

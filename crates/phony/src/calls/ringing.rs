@@ -117,7 +117,7 @@ impl Calls {
         let token = self.next_token(call).await?;
         if self.cluster.is_none() {
             // After a restart the token is checked against the record.
-            self.hub.keep(call, KEEP_LIMIT).await;
+            self.hub.flush(call, KEEP_LIMIT).await;
         }
         Some(RingResponse::Connect { token, agent })
     }
@@ -164,7 +164,7 @@ impl Calls {
 
     /// `None` if the call is just failing over.
     async fn try_look_up(&self, call: &CallSid) -> Option<Lookup> {
-        match self.history.line(call).await {
+        match self.history.summary(call).await {
             Ok(Some(line)) if line.end.is_some() => return Some(Lookup::Answered),
             Ok(Some(_)) if self.cluster.is_none() => {
                 let was_connected = self.was_connected(call).await;

@@ -21,7 +21,7 @@ use super::protocol::NodeMessage;
 use super::{Cluster, Handler, REDIS_LIMIT};
 use crate::events::{VIEWER_QUEUE, View};
 use crate::store::redis::channel;
-use crate::store::{CallLine, Filter, Store as _, StoreError, Wanted};
+use crate::store::{CallFilter, CallSummary, ListQuery, Store as _, StoreError};
 
 /// How often a viewer announces itself.
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
@@ -120,11 +120,14 @@ impl Cluster {
         for event in &past {
             note(&mut seen, event);
         }
-        for line in self.store.open().await.unwrap_or_default() {
-            if !seen.contains_key(&line.sid)
-                && let Ok(Some(events)) = self.store.events(&line.sid, 0).await
+        for summary in self.store.open().await.unwrap_or_default() {
+            if !seen.contains_key(&summary.sid)
+                && let Ok(Some(events)) = self.store.events(&summary.sid, 0).await
             {
-                seen.insert(line.sid, events.last().and_then(|event| seq_of(event)).unwrap_or(0));
+                seen.insert(
+                    summary.sid,
+                    events.last().and_then(|event| seq_of(event)).unwrap_or(0),
+                );
                 past.extend(events);
             }
         }
@@ -327,15 +330,18 @@ impl Viewer {
     /// since, because they may have ended meanwhile.
     async fn behind(&self) -> Result<Vec<CallSid>, StoreError> {
         let store = &self.cluster.store;
-        let wanted = Wanted { filter: Filter::default(), after: None, limit: MISSED };
-        let recent = store.list(&wanted).await?.calls.into_iter().map(|(line, _)| line);
-        let concerns =
-            |line: &CallLine| line.started >= self.since || self.seen.contains_key(&line.sid);
-        let mut lines: Vec<_> = recent.filter(concerns).collect();
-        lines.extend(store.open().await?);
-        lines.retain(|line| self.seen.get(&line.sid).is_none_or(|seen| *seen < line.last_seq));
-        lines.sort_by_key(|line| line.started);
-        Ok(lines.into_iter().map(|line| line.sid).collect())
+        let wanted = ListQuery { filter: CallFilter::default(), after: None, limit: MISSED };
+        let recent = store.list(&wanted).await?.calls.into_iter().map(|(summary, _)| summary);
+        let concerns = |summary: &CallSummary| {
+            summary.started >= self.since || self.seen.contains_key(&summary.sid)
+        };
+        let mut summaries: Vec<_> = recent.filter(concerns).collect();
+        summaries.extend(store.open().await?);
+        summaries.retain(|summary| {
+            self.seen.get(&summary.sid).is_none_or(|seen| *seen < summary.last_seq)
+        });
+        summaries.sort_by_key(|summary| summary.started);
+        Ok(summaries.into_iter().map(|summary| summary.sid).collect())
     }
 
     fn send(&self, event: Utf8Bytes) -> bool {

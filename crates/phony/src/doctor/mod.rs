@@ -28,6 +28,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(4);
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = FindingLevel)]
 pub enum Level {
     /// As it should be.
     Ok,

@@ -1,8 +1,8 @@
-//! Events that are in the store and stay in memory for who wants to see them, made small.
+//! Compression of events that are in the store and stay in memory for viewers.
 //!
-//! Nearly all of a call's events is the same few words: the names of fields, the call's own id.
-//! Packed some at a time they take a quarter of the room, and many at a time a fifth or less, so that
-//! a call of an hour is not sixty times as large as one of a minute.
+//! The events of a call consist mostly of the same few words: the names of fields, the call's id.
+//! Compressed a few at a time they shrink to a quarter, and many at a time to a fifth or less, so
+//! that a call of an hour is not sixty times as large as one of a minute.
 
 use std::sync::Arc;
 
@@ -11,17 +11,18 @@ use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended
 
 use crate::store::Entry;
 
-/// Events of the smallest pack. Larger ones shrink more, but more events wait for one to be full.
+/// Events in the smallest pack. Larger ones compress better, but leave more events uncompressed
+/// until one is full.
 pub(super) const EVENTS: usize = 8;
 
-/// So many packs of one size become one.
+/// How many packs of one size are joined into one.
 pub(super) const JOINED: usize = 4;
 
-/// Packs of so many events stay as they are.
+/// Packs of this many events are not joined any more.
 const LARGEST: u64 = 512;
 
-/// What events look like, for the first of a pack to refer to: those of most calls, and what is in
-/// most of them last. Nothing depends on it but how small a pack is.
+/// The compression dictionary: typical events, with the most frequent parts last. It affects
+/// nothing but the size of packs, which exist in memory only.
 const USUAL: &[u8] = br#"
 {"type":"command_executed","command":"press","value":"1","by":"ai"
 {"type":"interrupt","heard":"
@@ -36,17 +37,17 @@ const USUAL: &[u8] = br#"
 {"type":"assistant_response","text":" ! ? .","interrupted":false,"source":"model","turn":1
 ,"verbatim":true,"callSid":"CA","timestamp":"2026-"#;
 
-/// Some events, numbered without gaps.
+/// Consecutive events, compressed.
 #[derive(Debug, Clone)]
 pub(super) struct Pack {
     pub(super) first: u64,
     pub(super) last: u64,
-    /// Their JSON, a line each, compressed. Shared, so that it is unpacked outside of locks.
+    /// Their JSON, one per line, compressed. Shared, so that it can be unpacked outside of locks.
     lines: Arc<[u8]>,
 }
 
 impl Pack {
-    /// Packs events; `None` if numbers are missing.
+    /// Packs events; `None` if their numbers have gaps.
     pub(super) fn of(entries: &[Entry]) -> Option<Self> {
         let (first, last) = (entries.first()?.seq, entries.last()?.seq);
         if last.checked_sub(first)? + 1 != entries.len() as u64 {
@@ -56,7 +57,7 @@ impl Pack {
         Some(Self::new(first, last, &lines.join("\n")))
     }
 
-    /// Packs that follow each other as one; `None` if they do not.
+    /// Joins consecutive packs; `None` if they are not consecutive.
     pub(super) fn joined(packs: &[Self]) -> Option<Self> {
         let (first, last) = (packs.first()?.first, packs.last()?.last);
         if packs.windows(2).any(|two| two[0].last + 1 != two[1].first) {
@@ -68,11 +69,11 @@ impl Pack {
 
     fn new(first: u64, last: u64, lines: &str) -> Self {
         let lines = compress_prepend_size_with_dict(lines.as_bytes(), USUAL);
-        // Copied: to shrink what is kept for long would leave a hole behind it each time.
+        // Copied rather than shrunk in place, which would fragment the heap.
         Self { first, last, lines: Arc::from(&*lines) }
     }
 
-    /// Whether these packs are to become one.
+    /// Whether these packs are to be joined.
     pub(super) fn should_join(packs: &[Self]) -> bool {
         let size = |pack: &Self| pack.last - pack.first + 1;
         packs.len() == JOINED
@@ -80,7 +81,7 @@ impl Pack {
             && packs.iter().all(|pack| size(pack) == size(&packs[0]))
     }
 
-    /// The events as they were.
+    /// The original events.
     pub(super) fn unpack(&self) -> Vec<Entry> {
         let Some(lines) = self.lines() else { return Vec::new() };
         let entry =
@@ -98,16 +99,16 @@ impl Pack {
     }
 }
 
-/// The events of a record after one of them, oldest first, as they were when they were taken. They
-/// are unpacked by whoever has let go of the record.
+/// A snapshot of the events of a log after number `after`, oldest first, to be unpacked after the
+/// log's lock is released.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct PackedEvents {
     pub(super) after: u64,
     pub(super) packs: Vec<Pack>,
     pub(super) rest: Vec<Utf8Bytes>,
 }
 
-impl Lines {
+impl PackedEvents {
     pub(super) fn unpack(self) -> Vec<Utf8Bytes> {
         let packed = self.packs.iter().flat_map(Pack::unpack);
         let packed = packed.filter(|entry| entry.seq > self.after).map(|entry| entry.json);
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_packed_is_smaller_and_comes_out_as_it_went_in() {
+    fn a_pack_is_smaller_than_its_events_and_unpacks_to_them() {
         let entry = |seq: u64| {
             let text = "\u{e9}\n".repeat(usize::try_from(seq % 7).unwrap());
             let event = serde_json::json!({ "type": "transcript", "callSid": "CA1", "text": text });
@@ -143,7 +144,7 @@ mod tests {
         assert!(Pack::joined(&[]).is_none());
     }
 
-    /// The events of a call in which caller and model take turns.
+    /// The events of a call in which caller and model alternate.
     fn conversation(turns: u32) -> Vec<Entry> {
         let said = "We are open from nine to one on Saturdays, and from eight to six on all other \
                     days of the week. Would you like me to book an appointment for you?";
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_becomes_small_and_smaller_the_longer_it_is() {
+    fn a_conversation_compresses_well_and_better_the_longer_it_is() {
         let entries = conversation(40);
         let tenths = |events: usize| {
             let entries = &entries[100..100 + events];

@@ -1,43 +1,43 @@
-//! Calls to take away: as JSON Lines, as a table, as plain text.
+//! Export of calls as JSON Lines, CSV or plain text.
 
 use std::fmt::Write as _;
 
 use phony_call::Owner;
 use serde_json::Value;
 
-use super::{History, StoreError, UnplacedOrder, Wanted, record, transcript};
-use crate::store::line::word;
-use crate::store::{CallLine, Filter};
+use super::{History, ListQuery, StoreError, UnplacedOrder, details, transcript};
+use crate::store::summary::wire_name;
+use crate::store::{CallFilter, CallSummary};
 
-/// Calls that are read at a time.
+/// Calls read at a time.
 const PAGE: usize = 100;
 
-/// In which form.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// One JSON object a line, a call each: all there is about it, and its events.
+    /// One JSON object per line and call: its details and its events.
     JsonLines,
-    /// One line a call, separated by commas (RFC 4180), the names of the columns first.
+    /// One line per call, comma-separated (RFC 4180), the names of the columns first.
     Csv,
-    /// What was said, for people.
+    /// What was said, for reading.
     Text,
 }
 
-/// An export under way: page by page, newest first.
+/// An export in progress: page by page, newest call first.
 #[derive(Debug)]
 pub struct Export {
     history: History,
     form: Form,
-    wanted: Wanted,
+    wanted: ListQuery,
     begun: bool,
     over: bool,
 }
 
 impl Export {
-    /// An export of the calls that are wanted.
+    /// An export of the calls that pass the filter.
     #[must_use]
-    pub fn new(history: History, form: Form, filter: Filter) -> Self {
-        let wanted = Wanted { filter, after: None, limit: PAGE };
+    pub fn new(history: History, form: Form, filter: CallFilter) -> Self {
+        let wanted = ListQuery { filter, after: None, limit: PAGE };
         Self { history, form, wanted, begun: false, over: false }
     }
 
@@ -59,17 +59,17 @@ impl Export {
         let mut text = String::new();
         if !std::mem::replace(&mut self.begun, true) && self.form == Form::Csv {
             text.push_str(COLUMNS);
-            text.push_str(if self.wanted.filter.wants_orders() { MORE_COLUMNS } else { "" });
+            text.push_str(if self.wanted.filter.wants_orders() { ORDER_COLUMNS } else { "" });
             text.push_str("\r\n");
         }
         let mut orders = listing.orders.iter().peekable();
-        for (line, _) in &listing.calls {
-            while let Some(order) = orders.next_if(|order| order.cursor() > line.cursor()) {
+        for (summary, _) in &listing.calls {
+            while let Some(order) = orders.next_if(|order| order.cursor() > summary.cursor()) {
                 self.order(&mut text, order);
             }
             match self.form {
-                Form::Csv => self.row(&mut text, line),
-                Form::JsonLines | Form::Text => self.whole(&mut text, line).await?,
+                Form::Csv => self.row(&mut text, summary),
+                Form::JsonLines | Form::Text => self.whole(&mut text, summary).await?,
             }
         }
         for order in orders {
@@ -80,16 +80,19 @@ impl Export {
         Ok(text)
     }
 
-    /// A call's row, as wide as an order's where there may be orders.
-    fn row(&self, text: &mut String, line: &CallLine) {
-        let mut cells = cells_of(line).to_vec();
+    /// Writes a call's row, as wide as an order's if there may be orders.
+    fn row(&self, text: &mut String, summary: &CallSummary) {
+        let mut cells = cells_of(summary).to_vec();
         if self.wanted.filter.wants_orders() {
-            cells.resize(cells_of(line).len() + MORE_COLUMNS.matches(',').count(), String::new());
+            cells.resize(
+                cells_of(summary).len() + ORDER_COLUMNS.matches(',').count(),
+                String::new(),
+            );
         }
         write_row(text, &cells);
     }
 
-    /// An order that became no call.
+    /// Writes an order that became no call.
     fn order(&self, text: &mut String, order: &UnplacedOrder) {
         match self.form {
             Form::Csv => write_row(text, &cells_of_order(order)),
@@ -109,18 +112,20 @@ impl Export {
         }
     }
 
-    async fn whole(&self, text: &mut String, line: &CallLine) -> Result<(), StoreError> {
-        let Some(events) = self.history.events(&line.sid, 0).await? else { return Ok(()) };
-        let Some(mut record) = record(line, None, &events, Owner::Nobody) else { return Ok(()) };
+    async fn whole(&self, text: &mut String, summary: &CallSummary) -> Result<(), StoreError> {
+        let Some(events) = self.history.events(&summary.sid, 0).await? else { return Ok(()) };
+        let Some(mut details) = details(summary, None, &events, Owner::Nobody) else {
+            return Ok(());
+        };
         if self.form == Form::JsonLines {
             let parsed = events.iter().filter_map(|json| serde_json::from_str::<Value>(json).ok());
-            record["events"] = parsed.collect();
-            writeln!(text, "{record}").expect("a string takes it");
+            details["events"] = parsed.collect();
+            writeln!(text, "{details}").expect("a string takes it");
         } else {
-            let began = line.started.strftime("%Y-%m-%d %H:%M:%S UTC");
-            let (sid, from, to) = (&line.sid, &line.from, &line.to);
-            let words = transcript(&record);
-            write!(text, "{sid}  {began}  {from} → {to}  {}\n{words}\n", line.agent)
+            let began = summary.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+            let (sid, from, to) = (&summary.sid, &summary.from, &summary.to);
+            let words = transcript(&details);
+            write!(text, "{sid}  {began}  {from} → {to}  {}\n{words}\n", summary.agent)
                 .expect("a string takes it");
         }
         Ok(())
@@ -130,30 +135,30 @@ impl Export {
 const COLUMNS: &str = "callSid,startedAt,endedAt,durationMs,direction,from,to,agent,carrier,\
                        status,endReason,turns,costUsd";
 
-/// Columns besides, where orders that became no call are among what is exported.
-const MORE_COLUMNS: &str = ",orderId,scenario,rule,reason,by,who";
+/// Additional columns if orders that became no call are exported.
+const ORDER_COLUMNS: &str = ",orderId,scenario,rule,reason,by,who";
 
-fn cells_of(line: &CallLine) -> [String; 13] {
-    let end = line.end.as_ref();
+fn cells_of(summary: &CallSummary) -> [String; 13] {
+    let end = summary.end.as_ref();
     let state = if end.is_none() { "live" } else { "ended" };
     [
-        line.sid.to_string(),
-        line.started.to_string(),
+        summary.sid.to_string(),
+        summary.started.to_string(),
         end.map_or_else(String::new, |end| end.at.to_string()),
         end.map_or_else(String::new, |end| end.duration_ms.to_string()),
-        word(&line.direction),
-        line.from.clone(),
-        line.to.clone(),
-        line.agent.clone(),
-        line.carrier.clone(),
-        line.status.clone().unwrap_or_else(|| state.to_owned()),
-        end.map_or_else(String::new, |end| word(&end.reason)),
-        line.turns.to_string(),
-        format!("{:.6}", line.cost_usd),
+        wire_name(&summary.direction),
+        summary.from.clone(),
+        summary.to.clone(),
+        summary.agent.clone(),
+        summary.carrier.clone(),
+        summary.status.clone().unwrap_or_else(|| state.to_owned()),
+        end.map_or_else(String::new, |end| wire_name(&end.reason)),
+        summary.turns.to_string(),
+        format!("{:.6}", summary.cost_usd),
     ]
 }
 
-/// The cells of an order that became no call, the additional ones among them.
+/// The cells of an order that became no call, including the additional ones.
 fn cells_of_order(order: &UnplacedOrder) -> [String; 19] {
     let at = order.at.to_string();
     let optional = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -188,8 +193,8 @@ fn write_row(text: &mut String, cells: &[String]) {
     text.push_str("\r\n");
 }
 
-/// A cell as RFC 4180 wants it. Callers choose some of these texts: none may begin as a formula
-/// does, which programs for tables would carry out; numbers are let be.
+/// Quotes a cell as in RFC 4180. Callers control some of these texts, so none may start like a
+/// formula, which a spreadsheet would execute; numbers are left as they are.
 fn quoted(cell: &str) -> String {
     let is_number = cell.strip_prefix('+').unwrap_or(cell).bytes().all(|b| b.is_ascii_digit());
     let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;
@@ -206,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_is_a_cell_and_no_formula() {
+    fn a_cell_is_quoted_and_never_a_formula() {
         assert_eq!(quoted("+15005550001"), "+15005550001");
         assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(quoted("=cmd()"), "'=cmd()");

@@ -1,14 +1,14 @@
-//! What is known of calls, live and ended: the event hub and the store as one.
+//! The history of calls, live and ended: the event hub and the store as one.
 //!
-//! The hub knows what happens in this process and what the store does not have yet; the store knows
-//! the rest. Questions are answered from both. Where the store does not answer, lists are answered
-//! from the hub alone and say so.
+//! The hub has the live calls of this process and everything that the store does not have yet; the
+//! store has the rest. Queries merge both. If the store does not answer, lists come from the hub
+//! alone and say so.
 
+mod details;
 mod export;
+mod filter_params;
 mod open_calls;
 mod orders;
-mod record;
-mod which;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -21,97 +21,97 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::store::{
-    BadCursor, CallLine, Cursor, End, Filter, Match, Outcome, Page, Query, StoreError,
-    UnplacedOrder, Wanted,
+    BadCursor, CallFilter, CallSummary, Cursor, End, ListQuery, Match, Outcome, Page, Query,
+    StoreError, UnplacedOrder,
 };
+pub use details::{details, latencies, transcript};
 pub use export::{Export, Form};
+pub use filter_params::{FilterParams, InvalidFilter};
 pub use open_calls::close_abandoned;
-pub use record::{latencies, record, transcript};
-pub use which::{Unclear, Which};
 pub use writer::Writer;
 
-use self::orders::Orders;
+use self::orders::PendingOrders;
 use crate::events::{Hub, View};
 use crate::store::{Entry, Store};
 
-/// For how long a call that is deleted is waited for until it is written.
+/// How long a deletion waits for the call to be written first.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// What is known of calls.
+/// The history of calls.
 #[derive(Debug, Clone)]
 pub struct History {
     hub: Arc<Hub>,
     store: Option<Arc<dyn Store>>,
-    trouble: Trouble,
-    orders: Orders,
+    health: StoreHealth,
+    orders: PendingOrders,
 }
 
-/// Why the store does not work, if so.
+/// Why the store does not work, if it does not.
 #[derive(Debug, Clone, Default)]
-pub struct Trouble(Arc<Mutex<Option<String>>>);
+pub struct StoreHealth(Arc<Mutex<Option<String>>>);
 
 /// A page of calls, newest first.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The calls; where words were looked for and found, also the place of the first.
-    pub calls: Vec<(CallLine, Option<Match>)>,
-    /// Orders that became no call, where they were asked for: their places are among the calls'.
+    /// The calls, each with its first match if words were searched for and found.
+    pub calls: Vec<(CallSummary, Option<Match>)>,
+    /// Orders that became no call, if they were asked for, to be merged with the calls by cursor.
     pub orders: Vec<UnplacedOrder>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page, if there is one.
     pub next: Option<Cursor>,
-    /// The store does not answer: only what is in memory here is listed.
+    /// The store does not answer: the list has only what is in memory here.
     pub incomplete: bool,
 }
 
-/// What became of a call that was to be deleted.
+/// The outcome of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
-    /// It is gone.
+    /// The call was deleted.
     Done,
     /// There is no such call.
     Unknown,
-    /// It is live, and cannot be deleted.
+    /// The call is live, and cannot be deleted.
     Live,
 }
 
 impl History {
-    /// The history of a hub alone: it goes with the process.
+    /// The history of a hub without a store, which is lost with the process.
     #[must_use]
     pub fn in_memory(hub: Arc<Hub>) -> Self {
-        Self { hub, store: None, trouble: Trouble::default(), orders: Orders::default() }
+        Self { hub, store: None, health: StoreHealth::default(), orders: PendingOrders::default() }
     }
 
-    /// The history of a new hub and of a store, and what writes the one into the other.
+    /// The history of a new hub and a store, and the writer from the one to the other.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> (Self, Writer) {
         let (hub, news) = Hub::with_writer();
-        let (hub, trouble) = (Arc::new(hub), Trouble::default());
-        let orders = Orders::default();
-        let kept = (Arc::clone(&store), orders.clone());
-        let writer = Writer::new(Arc::clone(&hub), kept, news, trouble.clone());
-        (Self { hub, store: Some(store), trouble, orders }, writer)
+        let (hub, health) = (Arc::new(hub), StoreHealth::default());
+        let orders = PendingOrders::default();
+        let targets = (Arc::clone(&store), orders.clone());
+        let writer = Writer::new(Arc::clone(&hub), targets, news, health.clone());
+        (Self { hub, store: Some(store), health, orders }, writer)
     }
 
-    /// What happens in calls here.
+    /// The events of calls in this process.
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// Where calls are kept, if they are.
+    /// The store, if there is one.
     #[must_use]
     pub fn store(&self) -> Option<&Arc<dyn Store>> {
         self.store.as_ref()
     }
 
-    /// Why the store does not work, if so.
+    /// Why the store does not work, if it does not.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.get()
+        self.health.get()
     }
 
-    /// A page of calls, newest first; of orders that became no call where those are asked for.
-    pub async fn list(&self, wanted: &Wanted) -> Listing {
+    /// A page of calls, newest first, and of orders that became no call if those are asked for.
+    pub async fn list(&self, wanted: &ListQuery) -> Listing {
         let mut listing =
             if wanted.filter.wants_calls() { self.calls(wanted).await } else { Listing::default() };
         if wanted.filter.wants_orders() {
@@ -120,8 +120,8 @@ impl History {
         listing
     }
 
-    async fn calls(&self, wanted: &Wanted) -> Listing {
-        let ours = self.hub.find(&wanted.filter);
+    async fn calls(&self, wanted: &ListQuery) -> Listing {
+        let own = self.hub.find(&wanted.filter);
         let (page, incomplete) = match &self.store {
             None => (Page::default(), false),
             Some(store) => match store.list(wanted).await {
@@ -132,31 +132,32 @@ impl History {
                 }
             },
         };
-        let last_stored = page.calls.last().map(|(line, _)| line.cursor());
-        let after = |line: &CallLine| wanted.after.as_ref().is_none_or(|at| line.cursor() < *at);
-        let ours = ours.into_iter().filter(|(line, _)| after(line));
+        let last_stored = page.calls.last().map(|(summary, _)| summary.cursor());
+        let after =
+            |summary: &CallSummary| wanted.after.as_ref().is_none_or(|at| summary.cursor() < *at);
+        let own = own.into_iter().filter(|(summary, _)| after(summary));
         let mut calls: BTreeMap<_, _> =
-            ours.map(|(line, place)| (line.cursor(), (line, place))).collect();
-        for (line, place) in page.calls {
-            // What the hub has of a call is newer than what the store has.
-            let line = self.hub.line(&line.sid).unwrap_or(line);
-            if wanted.filter.admits(&line) {
-                let (_, found) = calls.entry(line.cursor()).or_insert((line, None));
+            own.map(|(summary, place)| (summary.cursor(), (summary, place))).collect();
+        for (summary, place) in page.calls {
+            // The summary in the hub is newer than that in the store.
+            let summary = self.hub.summary(&summary.sid).unwrap_or(summary);
+            if wanted.filter.admits(&summary) {
+                let (_, found) = calls.entry(summary.cursor()).or_insert((summary, None));
                 *found = place.or_else(|| found.take());
             }
         }
         let mut calls: Vec<_> = calls.into_values().rev().collect();
         let more = page.more || calls.len() > wanted.limit;
         calls.truncate(wanted.limit);
-        let next = calls.last().map(|(line, _)| line.cursor()).or(last_stored);
+        let next = calls.last().map(|(summary, _)| summary.cursor()).or(last_stored);
         Listing { calls, orders: Vec::new(), next: next.filter(|_| more), incomplete }
     }
 
-    /// The line of a call.
-    pub async fn line(&self, call: &CallSid) -> Result<Option<CallLine>, StoreError> {
-        match (self.hub.line(call), &self.store) {
-            (Some(line), _) => Ok(Some(line)),
-            (None, Some(store)) => store.line(call).await,
+    /// The summary of a call.
+    pub async fn summary(&self, call: &CallSid) -> Result<Option<CallSummary>, StoreError> {
+        match (self.hub.summary(call), &self.store) {
+            (Some(summary), _) => Ok(Some(summary)),
+            (None, Some(store)) => store.summary(call).await,
             (None, None) => Ok(None),
         }
     }
@@ -174,8 +175,8 @@ impl History {
         }
     }
 
-    /// Views a call from the event after number `after` on. One that is not live here is what has
-    /// been of it.
+    /// Views a call from the event after number `after` on. The view of a call without a log here
+    /// has past events only.
     pub async fn view(&self, call: &CallSid, after: u64) -> Result<Option<View>, StoreError> {
         if let Some(view) = self.hub.view(call, after) {
             return Ok(Some(view));
@@ -185,7 +186,7 @@ impl History {
         Ok(past.map(|past| View { past, live, cut: CancellationToken::new() }))
     }
 
-    /// Sets what the carrier calls the state of a call; false if there is no such call.
+    /// Sets the carrier's status of a call; false if there is no such call.
     pub async fn set_status(&self, call: &CallSid, status: &str) -> Result<bool, StoreError> {
         match (self.hub.set_status(call, status), &self.store) {
             (true, _) => Ok(true),
@@ -194,20 +195,20 @@ impl History {
         }
     }
 
-    /// Forgets a call for good, or an order that became none.
+    /// Deletes a call for good, or an order that became no call.
     pub async fn delete(&self, call: &CallSid) -> Result<Deletion, StoreError> {
-        let Some(line) = self.line(call).await? else {
+        let Some(summary) = self.summary(call).await? else {
             let was_order = self.delete_order(call).await?;
             return Ok(if was_order { Deletion::Done } else { Deletion::Unknown });
         };
-        if line.end.is_none() {
+        if summary.end.is_none() {
             return Ok(Deletion::Live);
         }
         let Some(store) = &self.store else {
             self.hub.forget(call);
             return Ok(Deletion::Done);
         };
-        // What is on its way to the store would bring the call back.
+        // Events still to be written would bring the call back.
         if !self.hub.settled(call, SETTLING).await {
             let why = self.trouble().unwrap_or_else(|| "it is busy".into());
             return Err(StoreError::failed("the call is not written yet", why));
@@ -218,8 +219,8 @@ impl History {
     }
 }
 
-impl Trouble {
-    /// Why the store does not work, if so.
+impl StoreHealth {
+    /// Why the store does not work, if it does not.
     #[must_use]
     pub fn get(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -230,7 +231,7 @@ impl Trouble {
     }
 }
 
-/// Stored events as they are appended and taken back.
+/// Parses the numbers of stored events, to append or restore them.
 #[must_use]
 pub fn entries(events: &[Utf8Bytes]) -> Vec<Entry> {
     #[derive(serde::Deserialize)]

@@ -1,39 +1,44 @@
-//! Calls that were live when their process died and that nobody took up again.
+//! Calls that were live when their process died and that no node resumed.
 
 use jiff::Timestamp;
 use phony_call::{EndReason, Event};
 
-use crate::store::{Appended, CallLine, Chunk, Entry, Store, StoreError};
+use crate::store::{Appended, CallSummary, Chunk, Entry, Store, StoreError};
 
-/// Ends the record of a call that will not go on: its line was lost. Whoever has it still can write
-/// no more of it. False if it has ended meanwhile, or has another owner.
-pub async fn close_abandoned(store: &dyn Store, line: &CallLine) -> Result<bool, StoreError> {
-    let Some(term) = store.claim(&line.sid).await? else { return Ok(false) };
-    // What was written between the listing and the claim counts.
-    let Some(line) = store.line(&line.sid).await? else { return Ok(false) };
-    let last = last_moment(store, &line).await?;
-    let lasted = last.duration_since(line.started).as_millis();
+/// Ends a call in the store that will not be resumed, with the reason `line_lost`. Claiming it
+/// stops any node that still has it from writing. False if it has ended meanwhile, or has another
+/// owner.
+pub async fn close_abandoned(store: &dyn Store, summary: &CallSummary) -> Result<bool, StoreError> {
+    let Some(term) = store.claim(&summary.sid).await? else { return Ok(false) };
+    // It may have changed between the listing and the claim.
+    let Some(summary) = store.summary(&summary.sid).await? else { return Ok(false) };
+    let last = time_of_last_event(store, &summary).await?;
+    let lasted = last.duration_since(summary.started).as_millis();
     let duration_ms = u64::try_from(lasted).unwrap_or(0);
-    let (mut closed, mut entries) = (line.clone(), Vec::new());
-    let words = CallLine::last_words(line.status.as_deref(), EndReason::LineLost, duration_ms);
-    for (seq, body) in (line.last_seq + 1..).zip(words) {
-        let event = Event { body, call: line.sid.clone(), at: last, seq: Some(seq) };
+    let (mut closed, mut entries) = (summary.clone(), Vec::new());
+    let closing =
+        CallSummary::closing_events(summary.status.as_deref(), EndReason::LineLost, duration_ms);
+    for (seq, body) in (summary.last_seq + 1..).zip(closing) {
+        let event = Event { body, call: summary.sid.clone(), at: last, seq: Some(seq) };
         let json = serde_json::to_string(&event)
             .map_err(|error| StoreError::failed("an event cannot be written", error))?;
         entries.push(Entry { seq, json: json.into() });
         closed.apply(&event);
     }
-    let (call, after, status) = (line.sid, line.last_seq, closed.status);
+    let (call, after, status) = (summary.sid, summary.last_seq, closed.status);
     let appended = store.append(vec![Chunk { call, term, after, entries, status }]).await?;
     Ok(appended == [Appended::Kept(closed.last_seq)])
 }
 
-/// When the last event of a call happened.
-async fn last_moment(store: &dyn Store, line: &CallLine) -> Result<Timestamp, StoreError> {
-    let before = line.last_seq.saturating_sub(1);
-    let events = store.events(&line.sid, before).await?.unwrap_or_default();
+/// The time of the last event of a call.
+async fn time_of_last_event(
+    store: &dyn Store,
+    summary: &CallSummary,
+) -> Result<Timestamp, StoreError> {
+    let before = summary.last_seq.saturating_sub(1);
+    let events = store.events(&summary.sid, before).await?.unwrap_or_default();
     let last = events.last().and_then(|json| serde_json::from_str::<Event>(json).ok());
-    Ok(last.map_or(line.started, |event| event.at))
+    Ok(last.map_or(summary.started, |event| event.at))
 }
 
 #[cfg(test)]
@@ -44,7 +49,7 @@ mod tests {
     use crate::store::{FIRST_TERM, Sqlite};
 
     #[tokio::test]
-    async fn a_call_that_was_lost_has_the_state_in_which_it_ended() {
+    async fn an_abandoned_call_gets_its_final_status() {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("phony.db")).unwrap();
         let call = CallSid::parse("CA1").unwrap();
@@ -68,23 +73,23 @@ mod tests {
         let status = Some("ringing".to_owned());
         let chunk = Chunk { call: call.clone(), term: FIRST_TERM, after: 0, entries, status };
         assert_eq!(store.append(vec![chunk]).await.unwrap(), [Appended::Kept(2)]);
-        let line = store.line(&call).await.unwrap().unwrap();
-        assert!(close_abandoned(&store, &line).await.unwrap());
-        let line = store.line(&call).await.unwrap().unwrap();
-        assert_eq!(line.status.as_deref(), Some("failed"));
+        let summary = store.summary(&call).await.unwrap().unwrap();
+        assert!(close_abandoned(&store, &summary).await.unwrap());
+        let summary = store.summary(&call).await.unwrap().unwrap();
+        assert_eq!(summary.status.as_deref(), Some("failed"));
         let events = store.events(&call, 2).await.unwrap().unwrap();
         assert!(events[0].contains("\"status\":\"failed\""), "viewers are told: {events:?}");
         assert!(events[1].contains("line_lost"), "{events:?}");
     }
 
     #[test]
-    fn a_record_that_lacks_the_last_state_is_read_with_it() {
-        let words = CallLine::last_words(Some("in-progress"), EndReason::Internal, 5);
+    fn closing_events_have_the_final_status_unless_it_is_known() {
+        let closing = CallSummary::closing_events(Some("in-progress"), EndReason::Internal, 5);
         let completed = EventBody::Status { status: Progress::Completed };
         let end = EventBody::SessionEnd { reason: EndReason::Internal, duration_ms: 5 };
-        assert_eq!(words, [completed, end.clone()]);
-        let without = CallLine::last_words(None, EndReason::Internal, 5);
+        assert_eq!(closing, [completed, end.clone()]);
+        let without = CallSummary::closing_events(None, EndReason::Internal, 5);
         assert!(without.len() == 1 && without[0] == end, "{without:?}");
-        assert_eq!(CallLine::last_words(Some("busy"), EndReason::Internal, 5), [end]);
+        assert_eq!(CallSummary::closing_events(Some("busy"), EndReason::Internal, 5), [end]);
     }
 }

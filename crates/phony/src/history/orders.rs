@@ -1,7 +1,7 @@
 //! Orders that became no call, on their way to the store.
 //!
-//! An order is written at once where the store works, and whoever gave it waits for that, though not
-//! for long. What could not be written stays here, bounded, and is tried again each round of the
+//! An order is written at once if the store works, and the request that gave it waits a moment for
+//! that. What could not be written stays here, bounded, and is retried in each round of the
 //! [writer](super::Writer).
 
 use std::collections::BTreeMap;
@@ -11,48 +11,48 @@ use std::time::Duration;
 use phony_call::CallSid;
 use tokio::time::timeout;
 
-use super::{History, Listing, StoreError, Wanted};
+use super::{History, ListQuery, Listing, StoreError};
 use crate::store::{Cursor, MOST_ORDERS, Store, UnplacedOrder};
 
-/// Orders that may wait for the store; the oldest are forgotten first. The ledger has them all.
+/// Changes that may wait for the store; the oldest are dropped first. The ledger has all orders.
 const WAITING: usize = 1000;
-/// How long whoever gave an order waits until it is written.
+/// How long a request waits until its order is written.
 const WRITING: Duration = Duration::from_millis(250);
 
-/// Orders that became no call and are not in the store yet, or that are to leave it.
+/// Changes of orders that are not in the store yet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Orders(Arc<Inner>);
+pub(super) struct PendingOrders(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     waiting: Mutex<BTreeMap<CallSid, Change>>,
-    /// Held by whoever writes, so that what is written later is not overtaken.
+    /// Held while writing, so that writes do not overtake each other.
     writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Change {
-    /// It became no call.
+    /// The order became no call.
     Put(Box<UnplacedOrder>),
-    /// It has become a call, or was deleted.
+    /// The order became a call after all, or was deleted.
     Forget,
 }
 
 impl History {
-    /// Keeps an order that became no call. Waits until it is written, but not for long.
+    /// Stores an order that became no call. Waits up to 250 ms until it is written.
     pub async fn keep_order(&self, order: UnplacedOrder) {
         let most = if self.store.is_some() { WAITING } else { MOST_ORDERS };
         self.orders.change(order.id.clone(), Change::Put(Box::new(order)), most);
         if let Some(store) = &self.store {
-            // What is not written in time is written later.
+            // The writer retries what is not written in time.
             let _ = timeout(WRITING, self.orders.write(&**store)).await;
         }
     }
 
-    /// An order has become a call: it is not among the others any more.
+    /// Forgets an order that has become a call.
     pub fn order_was_placed(&self, id: &CallSid) {
         match &self.store {
-            // The writer tells the store in its next round.
+            // The writer deletes it from the store in its next round.
             Some(_) => self.orders.change(id.clone(), Change::Forget, WAITING),
             None => drop(self.orders.lock().remove(id)),
         }
@@ -68,24 +68,24 @@ impl History {
         }
     }
 
-    /// Forgets an order that became no call; false if there is none.
+    /// Deletes an order that became no call; false if there is none.
     pub(super) async fn delete_order(&self, id: &CallSid) -> Result<bool, StoreError> {
         let waited = matches!(self.orders.lock().remove(id), Some(Change::Put(_)));
         let Some(store) = &self.store else { return Ok(waited) };
-        // What is being written now would bring it back.
+        // A write in progress would bring it back.
         let _writing = self.orders.0.writing.lock().await;
         Ok(store.delete_order(id).await? || waited)
     }
 
-    /// Adds the orders that are wanted to a page.
-    pub(super) async fn add_orders(&self, listing: &mut Listing, wanted: &Wanted) {
-        // What is written after this is found in the store.
+    /// Merges the orders that pass the filter into a page.
+    pub(super) async fn add_orders(&self, listing: &mut Listing, wanted: &ListQuery) {
+        // Taken first: what is written after this is found in the store.
         let waiting = self.orders.lock().clone();
         let mut orders = match &self.store {
             None => Vec::new(),
             Some(store) => {
-                // As many as may turn out to be known better here.
-                let wanted = Wanted { limit: wanted.limit + waiting.len(), ..wanted.clone() };
+                // More, since some may be replaced by pending changes.
+                let wanted = ListQuery { limit: wanted.limit + waiting.len(), ..wanted.clone() };
                 store.orders(&wanted).await.unwrap_or_else(|error| {
                     tracing::debug!(error = error.chain(), "orders cannot be listed");
                     listing.incomplete = true;
@@ -109,27 +109,28 @@ impl History {
 }
 
 impl Listing {
-    /// Takes in orders, newest first, and keeps so many entries in all.
+    /// Merges orders, newest first, and truncates the page to `limit` entries in all.
     fn merge(&mut self, mut orders: Vec<UnplacedOrder>, limit: usize) {
-        // Behind the end of the calls' page there may be calls that come before these orders.
+        // Past the end of the calls' page there may be calls that come before these orders.
         let end = self.next.as_ref();
         orders.retain(|order| end.is_none_or(|end| order.cursor() >= *end));
-        let mut places: Vec<Cursor> = self.calls.iter().map(|(line, _)| line.cursor()).collect();
+        let mut places: Vec<Cursor> =
+            self.calls.iter().map(|(summary, _)| summary.cursor()).collect();
         places.extend(orders.iter().map(UnplacedOrder::cursor));
         places.sort_unstable_by(|a, b| b.cmp(a));
         self.orders = orders;
         if places.len() > limit {
             places.truncate(limit);
             let last = places.pop();
-            self.calls.retain(|(line, _)| Some(line.cursor()) >= last);
+            self.calls.retain(|(summary, _)| Some(summary.cursor()) >= last);
             self.orders.retain(|order| Some(order.cursor()) >= last);
             self.next = last;
         }
     }
 }
 
-impl Orders {
-    /// Writes what waits. What could not be written waits on.
+impl PendingOrders {
+    /// Writes the pending changes. Those that fail stay pending.
     pub(super) async fn write(&self, store: &dyn Store) -> Result<(), StoreError> {
         if self.lock().is_empty() {
             return Ok(());
@@ -150,7 +151,7 @@ impl Orders {
             store.delete_order(id).await?;
         }
         let mut waiting = self.lock();
-        // What has changed meanwhile is not written yet.
+        // What has changed again meanwhile is not written yet.
         waiting.retain(|id, change| changes.get(id) != Some(change));
         Ok(())
     }

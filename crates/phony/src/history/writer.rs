@@ -1,8 +1,9 @@
-//! The writer: one task that takes what is new from the hub's records and puts it into the store.
+//! The writer: one task that writes new events from the logs of the hub to the store.
 //!
-//! It waits a moment when a call has news, so that many events become one write, and writes in
-//! order; it waits no longer when somebody waits for what is written. When the store fails, everything stays in the records, which are bounded by
-//! [`HELD`]; the writer tries again, and says once that it fails and once that it works again.
+//! When a call has news, it waits a moment so that many events become one write, unless a task
+//! waits for them to be written. It writes in order. If the store fails, everything stays in the
+//! logs, those of ended calls bounded by [`HELD`]; the writer retries, and logs once that the store
+//! fails and once that it works again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,52 +14,53 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Trouble;
-use super::orders::Orders;
+use super::StoreHealth;
+use super::orders::PendingOrders;
 use crate::events::Hub;
 use crate::store::{Appended, Chunk, Store, StoreError};
 
-/// Events in one write.
+/// The most events in one write.
 const BATCH: usize = 4096;
-/// How often records are looked through for what found no place in the queue, and the store is
-/// asked how it is.
+/// How often the logs are polled for news that did not fit into the queue, and the store is
+/// checked.
 const ROUND: Duration = Duration::from_secs(1);
-/// How long a write may take before the store counts as not working. It is waited for all the same.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of ended calls that wait for a store that does not work.
+/// How long a write may take before the store counts as not working. The writer goes on waiting.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most unwritten bytes of ended calls that are held while the store fails.
 const HELD: usize = 64 << 20;
-/// How often in one go a store may say that it lost something.
+/// How many times per write a call may be rewound because the store lost events.
 const REWINDS: u32 = 3;
 
-/// Writes a hub into a store.
+/// Writes the events of a hub to a store.
 #[derive(Debug)]
 pub struct Writer {
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
-    orders: Orders,
+    orders: PendingOrders,
     news: mpsc::Receiver<CallSid>,
-    trouble: Trouble,
-    /// Calls of which something is to be written.
+    health: StoreHealth,
+    /// Calls with something to be written.
     dirty: BTreeSet<CallSid>,
-    /// The store may be asked again in the next round for what it did not take.
+    /// Something was not accepted, and is retried in the next round.
     again: bool,
     failing: bool,
+    /// Bytes dropped since the store began to fail.
     lost: usize,
 }
 
 impl Writer {
     pub(super) fn new(
         hub: Arc<Hub>,
-        (store, orders): (Arc<dyn Store>, Orders),
+        (store, orders): (Arc<dyn Store>, PendingOrders),
         news: mpsc::Receiver<CallSid>,
-        trouble: Trouble,
+        health: StoreHealth,
     ) -> Self {
         Self {
             hub,
             store,
             orders,
             news,
-            trouble,
+            health,
             dirty: BTreeSet::new(),
             again: false,
             failing: false,
@@ -66,7 +68,7 @@ impl Writer {
         }
     }
 
-    /// Writes until it is stopped; then what is left, once.
+    /// Writes until stopped, then writes what is left, once.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut round = interval(ROUND);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -74,8 +76,8 @@ impl Writer {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                _ = round.tick() => self.look_around().await,
-                // While the store fails, it is tried each round and not for each event.
+                _ = round.tick() => self.poll().await,
+                // While the store fails, it is retried each round rather than for each event.
                 Some(call) = self.news.recv(), if !self.failing => {
                     self.dirty.insert(call);
                     let interrupted = async {
@@ -104,7 +106,7 @@ impl Writer {
         }
     }
 
-    async fn look_around(&mut self) {
+    async fn poll(&mut self) {
         let overlooked = self.hub.has_overlooked();
         if std::mem::take(&mut self.again) || self.failing || overlooked {
             self.dirty.extend(self.hub.behind());
@@ -112,12 +114,11 @@ impl Writer {
         if self.failing {
             self.lost += self.hub.give_up(HELD);
         } else if self.dirty.is_empty()
-            && let Err(error) = self.patiently(self.store.check()).await
+            && let Err(error) = self.watched(self.store.check()).await
         {
             self.fails(&error);
         }
-        if self.failing && self.dirty.is_empty() && self.patiently(self.store.check()).await.is_ok()
-        {
+        if self.failing && self.dirty.is_empty() && self.watched(self.store.check()).await.is_ok() {
             self.works();
         }
         if !self.failing {
@@ -125,17 +126,16 @@ impl Writer {
         }
     }
 
-    /// Writes the orders that could not be written when they were given. Calls do not wait for them
-    /// for long.
+    /// Writes the orders that are still pending. The timeout keeps them from delaying calls.
     async fn write_orders(&self) {
-        match timeout(PATIENCE, self.orders.write(&*self.store)).await {
+        match timeout(WRITE_TIMEOUT, self.orders.write(&*self.store)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(error = error.chain(), "orders are not written"),
             Err(_) => tracing::debug!("orders are not written in time"),
         }
     }
 
-    /// Writes everything that is new; false if the store fails.
+    /// Writes everything new; false if the store fails.
     async fn write(&mut self) -> bool {
         let mut rewinds = BTreeMap::<CallSid, u32>::new();
         while !self.dirty.is_empty() {
@@ -144,7 +144,7 @@ impl Writer {
                 continue;
             }
             let taken = chunks.clone();
-            let done = match self.patiently(self.store.append(chunks)).await {
+            let done = match self.watched(self.store.append(chunks)).await {
                 Ok(done) => done,
                 Err(error) => {
                     self.dirty.extend(taken.into_iter().map(|chunk| chunk.call));
@@ -191,18 +191,18 @@ impl Writer {
         chunks
     }
 
-    /// Waits for the store; says meanwhile that it does not work, if it takes too long.
-    async fn patiently<T>(
+    /// Waits for the store, and reports it as not working if it takes too long.
+    async fn watched<T>(
         &self,
         answer: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         tokio::pin!(answer);
-        if let Ok(answer) = timeout(PATIENCE, &mut answer).await {
+        if let Ok(answer) = timeout(WRITE_TIMEOUT, &mut answer).await {
             return answer;
         }
-        if self.trouble.get().is_none() {
-            tracing::error!(after_s = PATIENCE.as_secs(), "the store does not answer");
-            self.trouble.set(Some("the store does not answer".into()));
+        if self.health.get().is_none() {
+            tracing::error!(after_s = WRITE_TIMEOUT.as_secs(), "the store does not answer");
+            self.health.set(Some("the store does not answer".into()));
         }
         answer.await
     }
@@ -212,14 +212,14 @@ impl Writer {
             tracing::error!(error = error.chain(), "the store fails; calls are held in memory");
             metrics::counter!("phony_store_failures_total").increment(1);
         }
-        self.trouble.set(Some(error.cause()));
+        self.health.set(Some(error.cause()));
     }
 
     fn works(&mut self) {
-        if std::mem::take(&mut self.failing) || self.trouble.get().is_some() {
+        if std::mem::take(&mut self.failing) || self.health.get().is_some() {
             let lost_bytes = std::mem::take(&mut self.lost);
             tracing::info!(lost_bytes, "the store works again");
-            self.trouble.set(None);
+            self.health.set(None);
         }
     }
 }

@@ -1,25 +1,26 @@
 //! `GET /agents`, `GET /scenarios`, `PUT /agents/default`.
 
-use crate::agents::Agents;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use phony_call::Transfers;
 use serde::Serialize;
-use std::sync::Arc;
 
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
+use crate::agents::Agents;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// The agents there are.
+/// All agents.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct List {
-    agents: Vec<Described>,
+pub(super) struct AgentList {
+    agents: Vec<Agent>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Described {
+struct Agent {
     id: String,
     name: String,
     description: String,
@@ -27,58 +28,58 @@ struct Described {
     commands: Vec<&'static str>,
     language: Option<String>,
     voice: Option<String>,
-    /// The numbers whose calls it answers, whoever answers by default.
+    /// The numbers whose calls it answers, whichever agent is the default.
     numbers: Vec<String>,
-    /// Where its calls may be transferred besides ordinary numbers, the usual one first.
-    transfer_targets: Vec<Target>,
+    /// Where its calls may be transferred besides ordinary numbers, the fallback first.
+    transfer_targets: Vec<TransferTarget>,
     /// Whether it answers calls to numbers that have no agent of their own.
     default: bool,
 }
 
 /// A number that calls are transferred to.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Target {
+struct TransferTarget {
     number: String,
 }
 
-/// The scenarios there are.
+/// All scenarios.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Scenarios {
-    scenarios: Vec<Errand>,
+pub(super) struct ScenarioList {
+    scenarios: Vec<Scenario>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Errand {
+struct Scenario {
     id: String,
     name: String,
     description: String,
-    /// What is said first, with the slots in it.
+    /// The first words spoken, with the slots still in them.
     opening: Option<String>,
     slots: Vec<Slot>,
-    /// Whether it is found out if a machine answers.
+    /// Whether answering machines are detected.
     detect_machine: bool,
-    /// Whether a machine is left a message.
+    /// Whether an answering machine is left a message.
     leaves_message: bool,
 }
 
-/// A place in a scenario's texts.
+/// A placeholder in a scenario's texts.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Slot {
     name: String,
-    /// What stands there if it is not filled; a slot without must be.
+    /// The value if none is given; a slot without a default must be filled.
     default: Option<String>,
 }
 
-/// Who can hold a call.
+/// Lists the agents.
 #[utoipa::path(
     get, path = "/agents", tag = "calls", operation_id = "list_agents",
-    responses((status = 200, body = List), (status = 401, body = ErrorBody)),
+    responses((status = 200, body = AgentList), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn list(_: Supervisor, State(agents): State<Arc<Agents>>) -> Json<List> {
+pub(super) async fn list(_: Supervisor, State(agents): State<Arc<Agents>>) -> Json<AgentList> {
     let default = agents.default();
-    let described = agents.iter().map(|(id, agent)| Described {
+    let list = agents.iter().map(|(id, agent)| Agent {
         id: id.to_owned(),
         name: agent.name.clone(),
         description: agent.description.clone(),
@@ -90,24 +91,27 @@ pub(super) async fn list(_: Supervisor, State(agents): State<Arc<Agents>>) -> Js
         transfer_targets: targets(&agent.call.transfers),
         default: id == default.call.id,
     });
-    Json(List { agents: described.collect() })
+    Json(AgentList { agents: list.collect() })
 }
 
-fn targets(transfers: &Transfers) -> Vec<Target> {
+fn targets(transfers: &Transfers) -> Vec<TransferTarget> {
     let listed =
         transfers.listed.iter().filter(|number| transfers.fallback.as_ref() != Some(number));
     let all = transfers.fallback.iter().chain(listed);
-    all.map(|number| Target { number: number.to_string() }).collect()
+    all.map(|number| TransferTarget { number: number.to_string() }).collect()
 }
 
-/// On which errands people can be called.
+/// The scenarios that outbound calls can follow.
 #[utoipa::path(
     get, path = "/scenarios", tag = "calls", operation_id = "list_scenarios",
-    responses((status = 200, body = Scenarios), (status = 401, body = ErrorBody)),
+    responses((status = 200, body = ScenarioList), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn scenarios(_: Supervisor, State(agents): State<Arc<Agents>>) -> Json<Scenarios> {
-    let scenarios = agents.scenarios().map(|scenario| Errand {
+pub(super) async fn scenarios(
+    _: Supervisor,
+    State(agents): State<Arc<Agents>>,
+) -> Json<ScenarioList> {
+    let scenarios = agents.scenarios().map(|scenario| Scenario {
         id: scenario.id.clone(),
         name: scenario.name.clone(),
         description: scenario.description.clone(),
@@ -120,18 +124,18 @@ pub(super) async fn scenarios(_: Supervisor, State(agents): State<Arc<Agents>>) 
         detect_machine: scenario.detect_machine,
         leaves_message: scenario.leaves_message,
     });
-    Json(Scenarios { scenarios: scenarios.collect() })
+    Json(ScenarioList { scenarios: scenarios.collect() })
 }
 
-/// Who shall answer.
+/// The agent to make the default.
 #[derive(Debug, utoipa::ToSchema)]
-pub(super) struct DefaultAgent {
-    /// The agent's id; `id` is read in its place.
+pub(super) struct SetDefaultAgent {
+    /// The agent's id; `id` is accepted in its place.
     #[schema(example = "support")]
     agent: String,
 }
 
-impl Read for DefaultAgent {
+impl Read for SetDefaultAgent {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         let agent = match fields.optional("agent")? {
             Some(agent) => agent,
@@ -141,19 +145,19 @@ impl Read for DefaultAgent {
     }
 }
 
-/// Who answers from now on.
+/// The default agent.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Default {
+pub(super) struct DefaultAgent {
     /// The agent's id.
     default: String,
 }
 
-/// Lets another agent answer from the next call on, until the server stops.
+/// Makes an agent the default from the next call on, until the server stops.
 #[utoipa::path(
     put, path = "/agents/default", tag = "calls", operation_id = "set_default_agent",
-    request_body = DefaultAgent,
+    request_body = SetDefaultAgent,
     responses(
-        (status = 200, body = Default),
+        (status = 200, body = DefaultAgent),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
     ),
     security(("token" = []), ("cookie" = []))
@@ -161,11 +165,11 @@ pub(super) struct Default {
 pub(super) async fn set_default(
     State(agents): State<Arc<Agents>>,
     _: Supervisor,
-    Body(DefaultAgent { agent }): Body<DefaultAgent>,
-) -> Result<Json<Default>, ApiError> {
+    Body(SetDefaultAgent { agent }): Body<SetDefaultAgent>,
+) -> Result<Json<DefaultAgent>, ApiError> {
     if agents.set_default(&agent) {
         tracing::info!(agent, "another agent answers from now on");
-        return Ok(Json(Default { default: agent }));
+        return Ok(Json(DefaultAgent { default: agent }));
     }
     let known: Vec<_> = agents.iter().map(|(id, _)| id).collect();
     Err(ApiError::field("agent", &format!("is none of {}", known.join(", "))))

@@ -1,6 +1,6 @@
-//! Who may come in: supervisors, by the token or by the cookie that a log-in sets.
+//! Authentication of supervisors, by the token or by the cookie that a log-in sets.
 //!
-//! [`Supervisor`] is an extractor: a handler without it has no way to a call.
+//! [`Supervisor`] is an extractor, which every handler that reaches a call takes.
 
 use std::io;
 use std::path::Path;
@@ -29,56 +29,58 @@ pub(super) const COOKIE: &str = "phony_session";
 /// How long a log-in lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// One-time codes that may be open at once.
+/// The most one-time codes that are valid at once.
 const CODES: usize = 16;
 
 /// The supervisors' secret and what is derived from it.
 #[derive(Debug)]
 pub struct Auth {
     token: SecretString,
-    /// Codes of log-in links that nobody has used yet.
+    /// Codes of log-in links that are not used yet.
     codes: Mutex<Vec<Code>>,
     ended: Arc<EndedSessions>,
     wall: fn() -> Timestamp,
-    /// The other servers, on which a link works as well.
+    /// The other servers, on which log-in links work too.
     cluster: Option<Arc<Cluster>>,
 }
 
 #[derive(Debug)]
 struct Code {
     code: String,
-    /// Other servers know it, too.
+    /// Whether the other servers know it too.
     is_shared: bool,
 }
 
 impl Auth {
-    /// Log-outs are remembered for as long as this is.
+    /// Log-outs are remembered until this is dropped, unless [`remember`](Self::remember) is
+    /// called.
     #[must_use]
     pub fn new(token: SecretString, wall: fn() -> Timestamp) -> Self {
         Self { token, codes: Mutex::default(), ended: Arc::default(), wall, cluster: None }
     }
 
-    /// Remembers log-outs in this folder.
+    /// Stores log-outs in this folder.
     pub fn remember(mut self, folder: &Path) -> io::Result<Self> {
         self.ended = Arc::new(EndedSessions::open(folder, self.now())?);
         Ok(self)
     }
 
-    /// As one of several servers: a link that one of them shows works on all, once.
+    /// Shares log-in links with the other servers: a link that one of them shows works on all,
+    /// once.
     #[must_use]
     pub fn shared(mut self, cluster: Option<Arc<Cluster>>) -> Self {
         self.cluster = cluster;
         self
     }
 
-    /// Shares log-outs with the other servers, if there are any, until the end.
-    pub async fn keep_in_step(self: Arc<Self>, kill: CancellationToken) {
+    /// Synchronizes log-outs with the other servers, if there are any, until `kill`.
+    pub async fn synchronize(self: Arc<Self>, kill: CancellationToken) {
         let Some(cluster) = self.cluster.clone() else { return };
         let now = || self.now();
-        Arc::clone(&self.ended).keep_in_step(cluster, now, kill).await;
+        Arc::clone(&self.ended).synchronize(cluster, now, kill).await;
     }
 
-    /// A code that logs in once, for a link that is shown to the operator.
+    /// A code that logs in once, for a link shown to the operator.
     pub async fn one_time_code(&self) -> String {
         let code = token::random();
         let is_shared = match &self.cluster {
@@ -101,13 +103,13 @@ impl Auth {
     }
 
     pub(super) fn is_token(&self, text: &str) -> bool {
-        // Hashes are of one length, so that the comparison tells nothing about the token's.
+        // Hashes have one length, so that the comparison reveals nothing about that of the token.
         let hash = |text: &str| Sha256::digest(text.as_bytes());
         hash(text).ct_eq(&hash(self.token.expose_secret())).into()
     }
 
-    /// Which log-in a token or a cookie is, the same on every server that shares the token. The
-    /// secret cannot be found from it.
+    /// The id of the log-in behind a token or a cookie, the same on every server that shares the
+    /// token. The secret cannot be derived from it.
     fn supervisor(&self, secret: &str) -> SupervisorId {
         let key = self.token.expose_secret().as_bytes();
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
@@ -124,15 +126,15 @@ impl Auth {
         hex(&hash.finalize()[..4])
     }
 
-    /// Uses a code up, whichever server has shown it; false if it is none, or was used.
+    /// Redeems a code of any of the servers; false if it is invalid or was used.
     pub(super) async fn redeem(&self, code: &str) -> bool {
         let own = self.redeem_own(code);
         let Some(cluster) = &self.cluster else { return own.is_some() };
         match cluster.redeem_code(code).await {
-            // Whoever takes it away there is the first.
+            // The first server to delete it in Redis redeems it.
             Ok(first) => first || own == Some(false),
             Err(error) => {
-                // Only a code that no other server was told of cannot have been used elsewhere.
+                // Only a code that was never shared cannot have been used elsewhere.
                 let is_unused = own == Some(false);
                 if is_unused {
                     cluster.forget_code(code);
@@ -144,7 +146,7 @@ impl Auth {
         }
     }
 
-    /// Uses up a code that was shown here; if it is one, whether others were told of it.
+    /// Redeems a code of this server; returns whether it was shared, or `None` if it is invalid.
     fn redeem_own(&self, code: &str) -> Option<bool> {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |open: &Code| open.code.as_bytes().ct_eq(code.as_bytes()).into();
@@ -152,7 +154,7 @@ impl Auth {
         Some(codes.remove(at).is_shared)
     }
 
-    /// The `Set-Cookie` of a new session; `secure` where the browser is reached over TLS.
+    /// The `Set-Cookie` of a new session; `secure` if the browser uses TLS.
     pub(super) fn cookie(&self, secure: bool) -> HeaderValue {
         let ends = self.now().saturating_add(SESSION.as_secs());
         let id = &token::random()[..32];
@@ -173,7 +175,7 @@ impl Auth {
         }
     }
 
-    /// Waits until whoever came by this session has logged out.
+    /// Waits until this session is logged out; for ever if there is none.
     pub(super) async fn until_logged_out(&self, session: Option<&Session>) {
         match session {
             Some(session) => self.ended.until_ended(session).await,
@@ -181,13 +183,13 @@ impl Auth {
         }
     }
 
-    /// The session of a cookie, if it is one and has not ended.
+    /// The session of a cookie, if it is valid and has not ended.
     fn session(&self, cookie: &str) -> Option<Session> {
         let (ends, rest) = cookie.split_once('.')?;
         let ends: i64 = ends.parse().ok()?;
         let (seal, sealed) = match rest.split_once('.') {
             Some((id, seal)) => (seal, self.seal(&[SEAL, id, " until "], ends)),
-            // As they were before each had a name of its own.
+            // The format before sessions had ids.
             None => (rest, self.seal(&["phony session until "], ends)),
         };
         let is_sealed: bool = sealed.as_bytes().ct_eq(seal.as_bytes()).into();
@@ -211,7 +213,7 @@ impl Auth {
     }
 }
 
-/// What a session's seal begins with.
+/// The prefix of what a session's seal signs.
 const SEAL: &str = "phony session named ";
 
 fn set_cookie(value: &str, max_age: i64, secure: bool) -> HeaderValue {
@@ -221,35 +223,35 @@ fn set_cookie(value: &str, max_age: i64, secure: bool) -> HeaderValue {
     HeaderValue::try_from(cookie).expect("hexadecimal digits fit into a header")
 }
 
-/// A supervisor, who may look at calls and act on them.
+/// An authenticated supervisor.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     auth: Arc<Auth>,
     id: SupervisorId,
-    /// The session of the cookie, where no token was shown.
+    /// The session of the cookie, unless a token was given.
     session: Option<Session>,
 }
 
 impl Supervisor {
-    /// Whose hand this is, for the ledger: a short print of the token, from which it cannot be
-    /// found, and how it was shown.
+    /// Identifies the supervisor in the ledger: a short fingerprint of the token, from which it
+    /// cannot be derived, and how it was presented.
     pub(super) fn fingerprint(&self) -> String {
         let how = if self.session.is_some() { "cookie" } else { "token" };
         format!("{how}:{}", self.auth.fingerprint())
     }
 
-    /// Whose hand this is, by name: the token of the configuration is the admin's.
+    /// The supervisor's name: the token of the configuration is the admin's.
     #[expect(clippy::unused_self, reason = "there is one supervisor by name")]
     pub(super) fn name(&self) -> &'static str {
         "admin"
     }
 
-    /// Which log-in this is.
+    /// The id of this log-in.
     pub(super) fn id(&self) -> &SupervisorId {
         &self.id
     }
 
-    /// Waits until this supervisor has logged out, which ends what they have open.
+    /// Waits until this supervisor has logged out, which closes their open connections.
     pub(super) async fn until_logged_out(self) {
         self.auth.until_logged_out(self.session.as_ref()).await;
     }
@@ -308,19 +310,19 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// What a request brings; a token wins over a cookie.
+/// The credentials of a request; a token takes precedence over a cookie.
 fn presented(headers: &HeaderMap) -> Option<Credential<'_>> {
     let cookie = || cookies(headers).next().map(Credential::Cookie);
     bearer(headers).map(Credential::Bearer).or_else(cookie)
 }
 
-/// The token that a request shows.
+/// The token of a request.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Every cookie of a session, of which a browser may have several.
+/// Every session cookie of a request, since a browser may send several.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(';')).filter_map(|pair| {
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_lasts_its_time_and_no_longer() {
+    fn a_session_expires() {
         let cookie = value_of(&auth(early).cookie(true));
         assert!(auth(early).session(&cookie).is_some());
         assert!(auth(late).session(&cookie).is_none());
@@ -366,7 +368,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_from_before_they_had_names_goes_on_and_ends() {
+    async fn a_session_in_the_format_without_an_id_is_valid_and_can_be_ended() {
         let auth = auth(early);
         let ends = auth.now() + 60;
         let cookie = format!("{ends}.{}", auth.seal(&["phony session until "], ends));

@@ -1,4 +1,4 @@
-//! Answers in place of a handler that takes too long or panics.
+//! Responses for handlers that time out or panic.
 
 use std::any::Any;
 
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::error::{ApiError, ErrorCode};
 use crate::limits;
 
-/// Answers for a request that takes too long.
+/// The middleware that times requests out.
 pub(crate) async fn answer_in_time(request: Request, next: Next) -> Response {
     in_time(next.run(request)).await
 }
@@ -26,7 +26,7 @@ async fn in_time(answer: impl Future<Output = Response>) -> Response {
     })
 }
 
-/// Answers for a handler that panicked.
+/// The response for a handler that panicked.
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     let message = "the server failed at this request; its log says where";
     ApiError::new(ErrorCode::Internal, message).into_response()
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_without_an_answer_has_an_error_that_says_so() {
+    async fn a_request_that_times_out_gets_an_error_that_says_so() {
         let (status, body) = error(in_time(std::future::pending()).await).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(body["error"]["code"], "UNAVAILABLE");

@@ -1,4 +1,4 @@
-//! JSON bodies, read field by field so that a refusal can name the one that is wrong.
+//! JSON bodies, read field by field so that an error can name the field that is wrong.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -16,7 +16,7 @@ pub(super) const TEXT_LIMIT: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
 
-/// What a body is read into.
+/// A type that is read from the fields of a body.
 pub(super) trait Read: Sized {
     fn read(fields: &Fields) -> Result<Self, ApiError>;
 }
@@ -39,20 +39,20 @@ impl<T: Read> FromRequest<AppState> for Body<T> {
     }
 }
 
-/// Whether a request says that its body is JSON. A page may send any other kind to a server that is
-/// not its own without asking it first.
+/// Whether the `Content-Type` is JSON. Browsers let a page send some other types to a foreign
+/// server without a preflight request.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     is_kind(headers, "application/json")
 }
 
-/// Whether a request says that its body is of this kind, whatever its parameters.
+/// Whether the `Content-Type` is of this kind, whatever its parameters.
 pub(super) fn is_kind(headers: &HeaderMap, wanted: &str) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next());
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// The whole body, if it is not too large.
+/// Reads the whole body, up to `BODY_LIMIT`.
 pub(super) async fn bytes(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -68,13 +68,13 @@ pub(super) async fn bytes(request: Request, state: &AppState) -> Result<Bytes, A
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// The call that the request is about.
+    /// The `callSid`, which is required.
     pub(super) fn call(&self) -> Result<CallSid, ApiError> {
         let text = self.required("callSid")?;
         CallSid::parse(text).map_err(|error| ApiError::field("callSid", &format!("is {error}")))
     }
 
-    /// Words: not blank, not too long, without control characters.
+    /// A text of up to 4 KB, not blank and without control characters.
     pub(super) fn words(&self, name: &'static str) -> Result<String, ApiError> {
         let text = self.required(name)?.trim();
         if text.is_empty() {
@@ -98,7 +98,7 @@ impl Fields {
         }
     }
 
-    /// A whole number that counts something; may be missing or `null`.
+    /// A whole number from 0 on; may be missing or `null`.
     pub(super) fn optional_number<N: TryFrom<u64>>(
         &self,
         name: &'static str,
@@ -112,7 +112,7 @@ impl Fields {
         }
     }
 
-    /// A yes or a no, which may be missing or `null`.
+    /// A boolean; may be missing or `null`.
     pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -121,7 +121,7 @@ impl Fields {
         }
     }
 
-    /// A field as it stands.
+    /// A field of any type.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }

@@ -1,4 +1,4 @@
-//! The web page, carried in the binary.
+//! The dashboard, embedded in the binary.
 
 use axum::extract::Path;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -9,10 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use super::AppState;
 use crate::http::error::{ApiError, ErrorCode};
 
-/// Path and content of every file; `index.html` is always among them.
+/// Path and content of every file, `index.html` always among them.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 
-/// Everything from this server alone, and nothing written into the page.
+/// Allows content from this server alone, and nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'";
@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 async fn file(Path(path): Path<String>) -> Result<Response, ApiError> {
     match FILES.iter().find(|(name, _)| *name == path) {
         Some((name, content)) => Ok(serve(name, content)),
-        // The page itself knows what to show at such an address.
+        // The page routes such paths itself.
         None if !path.rsplit('/').next().unwrap_or_default().contains('.') => Ok(page()),
         None => Err(ApiError::new(ErrorCode::NotFound, "there is nothing at this address")),
     }
@@ -43,7 +43,7 @@ fn page() -> Response {
 }
 
 fn serve(name: &str, content: &'static [u8]) -> Response {
-    // Files below assets/ carry a hash of their content in their names.
+    // Names below assets/ contain a hash of the content.
     let cache = if name.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {

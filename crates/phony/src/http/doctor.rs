@@ -14,24 +14,24 @@ use crate::app::App;
 use crate::doctor::{self, Doctor, Finding};
 use crate::http::error::ErrorBody;
 
-/// How long findings are shown again before everything is looked at anew: each look asks Twilio,
-/// the model and the public name.
+/// How long findings are reused, since each examination makes requests to Twilio, the model's
+/// provider and the public name.
 const FRESH: Duration = Duration::from_secs(15);
 
 /// The last findings, and when they were made.
-pub(super) type Kept = Arc<Mutex<Option<(Instant, Vec<Finding>)>>>;
+pub(super) type LastFindings = Arc<Mutex<Option<(Instant, Vec<Finding>)>>>;
 
-/// The server's health.
+/// The report of the doctor.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Report {
-    /// What was looked at, and what came of it.
+pub(super) struct DoctorReport {
+    /// What was examined, and the results.
     findings: Vec<Finding>,
     versions: Versions,
     limits: Limits,
-    node: Node,
+    node: NodeInfo,
 }
 
-/// What runs.
+/// The versions in use.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Versions {
     /// The server's version.
@@ -40,13 +40,13 @@ struct Versions {
     model: String,
 }
 
-/// What is allowed.
+/// The configured limits.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Limits {
-    /// Outbound calls a minute; 0 for no limit.
+    /// Outbound calls per minute; 0 for no limit.
     dial_rate: u32,
-    /// Supervisors' requests a minute, per token and per address; 0 for no limit.
+    /// Supervisors' requests per minute, per token and per address; 0 for no limit.
     api_rate: u32,
     /// When outbound calls may start, `HH:MM-HH:MM` in the callee's time; `off` for any.
     calling_hours: String,
@@ -56,55 +56,55 @@ struct Limits {
     require_supervisor_feedback: bool,
 }
 
-/// Where it runs.
+/// The server and its machine.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Node {
-    /// The name in every URL given to the carrier.
+struct NodeInfo {
+    /// The host name in every URL given to the carrier.
     host: String,
-    /// The port that is listened on.
+    /// The port that the server listens on.
     port: u16,
     /// The data folder.
     data_dir: String,
-    /// `embedded`, or `redis` where several nodes share it.
+    /// `embedded`, or `redis` if several nodes share it.
     store: &'static str,
     /// The operating system and the processor.
     platform: String,
-    /// Processors that can be used.
+    /// Processors available to the server.
     cpus: usize,
     /// Seconds since the start.
     uptime: u64,
-    /// Calls that are live.
+    /// Live calls.
     active_calls: usize,
 }
 
-/// What keeps calls from working, and what to do about it. Looks at everything, the way out
-/// included, so it takes seconds; findings of the last moments are shown again.
+/// Reports what keeps calls from working, and what to do about it. It examines everything,
+/// including connections to the outside, which takes seconds; recent findings are reused.
 #[utoipa::path(
     get, path = "/doctor", tag = "health",
-    responses((status = 200, body = Report), (status = 401, body = ErrorBody)),
+    responses((status = 200, body = DoctorReport), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn doctor(_: Supervisor, State(state): State<AppState>) -> Json<Report> {
+pub(super) async fn doctor(_: Supervisor, State(state): State<AppState>) -> Json<DoctorReport> {
     let app = &*state.app;
-    let mut kept = state.findings.lock().await;
+    let mut last = state.findings.lock().await;
     let now = (app.clock.now)();
-    let findings = match &*kept {
+    let findings = match &*last {
         Some((at, findings)) if now.saturating_duration_since(*at) < FRESH => findings.clone(),
         _ => {
             let doctor = Doctor::new(&app.config, app.clock.wall);
             let findings = Box::pin(doctor.examine()).await;
-            *kept = Some(((app.clock.now)(), findings.clone()));
+            *last = Some(((app.clock.now)(), findings.clone()));
             findings
         }
     };
-    drop(kept);
-    Json(report(app, with_list_of_now(app, findings).await))
+    drop(last);
+    Json(report(app, with_current_do_not_call(app, findings).await))
 }
 
-/// The findings, with what the do-not-call list is like at this moment: what was said and could not
-/// be written is known to the server alone, and nobody shall wait to be told.
-async fn with_list_of_now(app: &App, mut findings: Vec<Finding>) -> Vec<Finding> {
+/// Replaces the finding about the do-not-call list by its current state: only the running server
+/// knows of entries that could not be written, which must be reported at once.
+async fn with_current_do_not_call(app: &App, mut findings: Vec<Finding>) -> Vec<Finding> {
     let list = Arc::clone(&app.safety.do_not_call);
     let folder = app.config.data_dir.clone();
     let now = tokio::task::spawn_blocking(move || match list.trouble() {
@@ -118,10 +118,10 @@ async fn with_list_of_now(app: &App, mut findings: Vec<Finding>) -> Vec<Finding>
     findings
 }
 
-fn report(app: &App, findings: Vec<Finding>) -> Report {
+fn report(app: &App, findings: Vec<Finding>) -> DoctorReport {
     let config = &app.config;
     let uptime = (app.clock.now)().saturating_duration_since(app.started);
-    Report {
+    DoctorReport {
         findings,
         versions: Versions { phony: env!("CARGO_PKG_VERSION"), model: config.openai.model.clone() },
         limits: Limits {
@@ -131,7 +131,7 @@ fn report(app: &App, findings: Vec<Finding>) -> Report {
             max_call_seconds: config.policy.max_call.as_secs(),
             require_supervisor_feedback: config.require_supervisor_feedback,
         },
-        node: Node {
+        node: NodeInfo {
             host: app.authority(),
             port: app.port,
             data_dir: config.data_dir.display().to_string(),

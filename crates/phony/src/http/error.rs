@@ -1,5 +1,4 @@
-//! Refusals, as every HTTP client sees them:
-//! `{"error":{"code":…,"message":…,"details":…}}`.
+//! Errors as HTTP clients see them: `{"error":{"code":…,"message":…,"details":…}}`.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -12,11 +11,11 @@ use crate::agents::BadVariables;
 use crate::calls::{ActError, ReportNotDelivered};
 use crate::carriers::twilio::rest::CarrierError;
 use crate::cluster::Unreached;
-use crate::history::Unclear;
+use crate::history::InvalidFilter;
 use crate::outbound::PlaceError;
 use crate::store::StoreError;
 
-/// What was wrong, for programs.
+/// The kind of an error, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
@@ -24,47 +23,47 @@ pub enum ErrorCode {
     InvalidRequest,
     /// 401: no token, or a wrong one.
     Unauthorized,
-    /// 403: not for this client: an unsigned request, a foreign origin.
+    /// 403: an unsigned request or a foreign origin.
     Forbidden,
-    /// 404: no call of this id.
+    /// 404: no call with this id.
     CallNotFound,
-    /// 404: no such page.
+    /// 404: no such path.
     NotFound,
-    /// 405: the page has other methods.
+    /// 405: the path does not support the method.
     MethodNotAllowed,
-    /// 409: the call is not in a state for this.
+    /// 409: the state of the call does not allow this.
     Conflict,
-    /// 413: more than we read.
+    /// 413: the body or a text is too long.
     TooLarge,
-    /// 422: against a rule of safety.
+    /// 422: a safety rule forbids it.
     Refused,
-    /// 429: too often; `Retry-After` says when.
+    /// 429: too many requests; `Retry-After` says how long to wait.
     RateLimited,
-    /// 500: a fault of ours.
+    /// 500: a bug in the server.
     Internal,
-    /// 502: the telephone network did not do it.
+    /// 502: Twilio refused or failed.
     TwilioError,
-    /// 502: the model's provider did not do it.
+    /// 502: the model's provider refused or failed.
     OpenaiError,
-    /// 503: stopping, or not set up.
+    /// 503: the server is stopping, not set up, or cannot reach its store.
     Unavailable,
 }
 
-/// A refusal.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
-    /// For programs.
+    /// The kind, for programs.
     pub code: ErrorCode,
-    /// For people: what is wrong and what to do.
+    /// What is wrong and what to do, for people.
     pub message: String,
-    /// More for programs, such as `{"field":"text"}`.
+    /// Details for programs, such as `{"field":"text"}`.
     pub details: Option<Value>,
-    /// Seconds until another try makes sense.
+    /// Seconds after which a retry makes sense.
     pub retry_after: Option<u64>,
 }
 
-/// The body of a refusal.
+/// The body of an error response.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ErrorBody {
     error: ErrorDetail,
@@ -79,7 +78,7 @@ struct ErrorDetail {
 }
 
 impl ApiError {
-    /// A refusal with a message.
+    /// An error with a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), details: None, retry_after: None }
     }
@@ -92,13 +91,13 @@ impl ApiError {
         Self { details: Some(details), ..Self::new(ErrorCode::InvalidRequest, message) }
     }
 
-    /// No call of this id.
+    /// No call with this id.
     #[must_use]
     pub fn call_not_found() -> Self {
         Self::new(ErrorCode::CallNotFound, "there is no call of this id")
     }
 
-    /// A call that has not ended, and that no process has just now.
+    /// A call that has not ended, but is on no node at the moment.
     #[must_use]
     pub fn lost() -> Self {
         Self::new(ErrorCode::Conflict, "the call was lost and is not back yet")
@@ -122,8 +121,8 @@ impl ApiError {
     }
 }
 
-/// The call is being ended all the same: `details` has `retried`, besides what a
-/// [`CarrierError`] has.
+/// The call is being ended all the same: `details` has `retried` besides the fields of a
+/// [`CarrierError`].
 impl From<NotHungUp> for ApiError {
     fn from(why: NotHungUp) -> Self {
         let outcome = if why.unknown { "unknown" } else { "failed" };
@@ -158,9 +157,9 @@ impl From<Refused> for ApiError {
     }
 }
 
-impl From<Unclear> for ApiError {
-    fn from(unclear: Unclear) -> Self {
-        Self::field(unclear.field, &unclear.problem)
+impl From<InvalidFilter> for ApiError {
+    fn from(error: InvalidFilter) -> Self {
+        Self::field(error.field, &error.problem)
     }
 }
 
@@ -200,7 +199,7 @@ impl From<Unreached> for ApiError {
 }
 
 /// 502 `TWILIO_ERROR`; `details` has `status`, `code`, `moreInfo`, `advice`, and `outcome`, which
-/// is `unknown` if it may have been done.
+/// is `unknown` if the request may have been carried out.
 impl From<CarrierError> for ApiError {
     fn from(failure: CarrierError) -> Self {
         let mut details = json!({ "outcome": "failed" });
@@ -225,8 +224,8 @@ impl From<CarrierError> for ApiError {
     }
 }
 
-/// `details` has `rule` for what a rule forbids, `field` and `problem` for what is wrong with the
-/// order, and `outcome`, which is `unknown` if a call may have been placed.
+/// `details` has `rule` if a rule forbids the call, `field` and `problem` if the order is invalid,
+/// and `outcome`, which is `unknown` if a call may have been placed.
 impl From<PlaceError> for ApiError {
     fn from(error: PlaceError) -> Self {
         let message = error.to_string();
@@ -308,21 +307,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_tells_api_clients_what_happened_and_what_to_do() {
+    fn a_carrier_error_says_what_happened_and_what_to_do() {
         let error = RestError {
             status: 400,
             code: Some(21215),
             message: "not allowed".into(),
             more_info: "https://t.example/21215".into(),
         };
-        let told = ApiError::from(CarrierError::Refused(error));
-        let details = told.details.unwrap();
+        let error = ApiError::from(CarrierError::Refused(error));
+        let details = error.details.unwrap();
         assert_eq!(details["code"], 21215);
         assert_eq!(details["status"], 400);
         assert_eq!(details["moreInfo"], "https://t.example/21215");
         assert_eq!(details["outcome"], "failed");
         assert!(details["advice"].as_str().unwrap().contains("Geographic Permissions"));
-        let told = ApiError::from(CarrierError::Unknown("no answer".into()));
-        assert_eq!(told.details.unwrap()["outcome"], "unknown");
+        let error = ApiError::from(CarrierError::Unknown("no answer".into()));
+        assert_eq!(error.details.unwrap()["outcome"], "unknown");
     }
 }

@@ -1,4 +1,4 @@
-//! `WS /events/ws`: what happens in calls, to whoever looks.
+//! `WS /events/ws`: the events of calls, for viewers.
 
 use crate::app::App;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -19,33 +19,34 @@ use crate::events::View;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::runtime::heartbeat::{Beat, Heartbeat};
 
-/// How long a viewer may take to read what was sent.
+/// How long a viewer may take to receive a message.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
-/// What to look at.
+/// Which events to send.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(rename_all = "camelCase")]
 pub(super) struct Wanted {
-    /// One call; every call if absent.
+    /// The call; all calls if absent.
     call_sid: Option<String>,
     /// The number of the last event that the viewer has; only with `callSid`.
     after: Option<String>,
 }
 
-/// A call's events from the first one on, then as they happen; or every call's.
+/// Sends the events of a call, or of all calls: the past ones first, then the live ones.
 ///
 /// The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
-/// (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs out.
+/// (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs
+/// out.
 ///
-/// Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies. A
-/// client that leaves two in a row without an answer is taken for gone, and its socket is closed.
+/// Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies.
+/// If a client leaves two in a row unanswered, its socket is closed.
 ///
-/// A client that wants to know that the connection still carries events, and the server's clock,
-/// sends `{"type":"heartbeat"}`. It is answered at once with
-/// `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, the server's time, and from then on
-/// gets one every 10 s, and before events if the last one is over a second old. It is not an event:
-/// it has no `callSid` and no `seq`. A client that sends none receives events only.
+/// A client that wants to know whether the connection still carries events, and the server's time,
+/// sends `{"type":"heartbeat"}`. The server answers at once with
+/// `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, and from then on sends one every
+/// 10 s, and before events if the last one is over a second old. A heartbeat is not an event: it
+/// has no `callSid` and no `seq`. A client that sends none receives events only.
 #[utoipa::path(
     get, path = "/events/ws", tag = "events", params(Wanted),
     responses(
@@ -115,7 +116,7 @@ async fn show(
         () = cut.cancelled() => (close_code::AGAIN, "too slow; connect again with after"),
         code = tell(&mut socket, view, &connection) => code,
     };
-    // Whoever closes the socket is gone, however slowly it closes.
+    // A client that closes the socket is gone, however slowly it closes.
     drop(connection);
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
@@ -126,7 +127,7 @@ async fn show(
     drop(timeout(Duration::from_secs(2), closing).await);
 }
 
-/// Sends what has been and what happens, until the call ends or the viewer goes.
+/// Sends past and live events until the call ends or the viewer is gone.
 async fn tell(
     socket: &mut WebSocket,
     mut view: View,
@@ -161,7 +162,7 @@ async fn tell(
                     next = view.live.try_recv().ok();
                 }
             }
-            // Viewers have nothing to say but that they are there, and that they go.
+            // Viewers send nothing but heartbeats and close frames.
             message = socket.recv() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
                 Some(Ok(Message::Text(text))) => {
@@ -196,7 +197,7 @@ async fn tell(
     }
 }
 
-/// Whether the viewer took it in time.
+/// Sends a message; false if the viewer did not receive it in time.
 async fn sent(socket: &mut WebSocket, message: Message) -> bool {
     matches!(timeout(WRITE_LIMIT, socket.feed(message)).await, Ok(Ok(())))
 }

@@ -1,4 +1,4 @@
-//! Whether the server lives, whether it can take calls, and its numbers.
+//! Liveness, readiness and metrics.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use super::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::telemetry;
 
-/// A sign of life.
+/// The liveness of the server.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Health {
@@ -19,11 +19,11 @@ pub(super) struct Health {
     status: &'static str,
     /// Seconds since the start.
     uptime: u64,
-    /// Calls that are live.
+    /// Live calls.
     active_calls: usize,
 }
 
-/// The server lives.
+/// Whether the server is alive.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
 pub(super) async fn healthz(State(state): State<AppState>) -> Json<Health> {
     let app = &state.app;
@@ -32,29 +32,29 @@ pub(super) async fn healthz(State(state): State<AppState>) -> Json<Health> {
     Json(Health { status: "ok", uptime: uptime.as_secs(), active_calls })
 }
 
-/// Whether calls can be taken.
+/// The readiness of the server.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Ready {
+pub(super) struct Readiness {
     /// Always `ready`.
     status: &'static str,
 }
 
-/// The server can take calls.
+/// Whether the server can take calls.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses(
-        (status = 200, body = Ready),
+        (status = 200, body = Readiness),
         (status = 503, description = "Stopping, not set up for calls, or calls are not kept", body = ErrorBody),
     )
 )]
-pub(super) async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, ApiError> {
+pub(super) async fn readyz(State(state): State<AppState>) -> Result<Json<Readiness>, ApiError> {
     match state.app.not_ready() {
-        None => Ok(Json(Ready { status: "ready" })),
+        None => Ok(Json(Readiness { status: "ready" })),
         Some(reason) => Err(ApiError::new(ErrorCode::Unavailable, reason)),
     }
 }
 
-/// Numbers for Prometheus.
+/// Metrics for Prometheus.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
     responses(

@@ -1,5 +1,5 @@
-//! How often supervisors may ask. An address is a client's, behind proxies that are trusted too; one
-//! customer's IPv6 network counts as one.
+//! Rate limits of the supervisors' API. An address is the client's, also behind trusted proxies; an
+//! IPv6 network of one customer counts as one address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use crate::client::Network;
 use crate::http::error::{ApiError, ErrorCode};
 
-/// Addresses that are remembered; beyond that, those that have long been quiet are forgotten.
+/// The most addresses that are remembered; beyond that, those that were idle for long are
+/// forgotten.
 const REMEMBERED: usize = 10_000;
 
-/// The limits of the supervisors' side. Each is a bucket of a minute's requests that fills again
-/// steadily.
+/// The rate limits. Each is a token bucket with a minute's requests that refills steadily.
 #[derive(Debug)]
 pub(super) struct Limits {
     requests: Buckets<Network>,
@@ -23,7 +23,8 @@ pub(super) struct Limits {
     strangers: Buckets<Network>,
     wrong_tokens: Buckets<Network>,
     failed_logins: Buckets<Network>,
-    /// Links that log nobody in. Apart from tokens: who opens an old link again may still log in.
+    /// Invalid log-in links. Separate from tokens, so that opening an old link does not prevent a
+    /// log-in.
     wrong_links: Buckets<Network>,
 }
 
@@ -46,8 +47,8 @@ impl Limits {
         self.token.take((), now)
     }
 
-    /// Counts a request that does not say who asks. Apart from those that do: whoever shares an
-    /// address with a supervisor cannot keep them out.
+    /// Counts an anonymous request. Separate from authenticated ones, so that a client who shares
+    /// an address with a supervisor cannot lock them out.
     pub(super) fn stranger(&self, from: Network, now: Instant) -> Result<(), ApiError> {
         self.strangers.take(from, now)
     }
@@ -77,13 +78,13 @@ impl Limits {
         self.wrong_links.peek(from, now)
     }
 
-    /// Counts a link that logged nobody in.
+    /// Counts an invalid log-in link.
     pub(super) fn wrong_link(&self, from: Network, now: Instant) {
         drop(self.wrong_links.take(from, now));
     }
 }
 
-/// For each key, the time at which its bucket will be full again.
+/// For each key, the time when its bucket will be full again.
 #[derive(Debug)]
 struct Buckets<K> {
     /// What one request costs; `None` for no limit.
@@ -119,7 +120,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         if take {
             if full_at.len() >= REMEMBERED && !full_at.contains_key(&key) {
                 full_at.retain(|_, full| *full > now);
-                // Nobody pays for so many others: whoever comes now is not counted.
+                // The table is full: new keys are not limited rather than refused.
                 if full_at.len() >= REMEMBERED {
                     return Ok(());
                 }
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn a_bucket_empties_and_fills_again() {
+    fn a_bucket_empties_and_refills() {
         let now = Instant::now();
         let buckets = Buckets::new(3);
         for _ in 0..3 {
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn only_so_many_are_remembered() {
+    fn the_number_of_remembered_keys_is_bounded() {
         let now = Instant::now();
         let buckets = Buckets::new(1);
         for key in 0..REMEMBERED + 10 {

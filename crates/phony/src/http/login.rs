@@ -15,22 +15,22 @@ use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 /// The page to go to after logging in.
 const DASHBOARD: &str = "/dashboard/";
 
-/// The token or the code of a link, as a form or as JSON.
+/// The token or the code of a log-in link, as a form or as JSON.
 #[derive(Debug, utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes a body that is read by hand")]
-pub(super) struct LogIn {
+pub(super) struct LoginRequest {
     /// The supervisors' token.
     token: Option<String>,
-    /// The code of a log-in link, in the place of the token. It is used up by this.
+    /// The code of a log-in link instead of the token. It works once.
     code: Option<String>,
 }
 
-/// Sets the cookie of a session, in exchange for the token or for the code of a log-in link, which
-/// may stand in the address, too.
+/// Sets the cookie of a session in exchange for the token or the code of a log-in link, which may
+/// also be a query parameter.
 #[utoipa::path(
     post, path = "/login", tag = "session", params(Link),
     request_body(content(
-        (LogIn = "application/json"), (LogIn = "application/x-www-form-urlencoded")
+        (LoginRequest = "application/json"), (LoginRequest = "application/x-www-form-urlencoded")
     )),
     responses(
         (status = 200, description = "Logged in, when asked in JSON", body = Object),
@@ -85,7 +85,7 @@ pub(super) async fn log_in(
     })
 }
 
-/// Logs in by the code of a link, which is used up.
+/// Logs in with the code of a link, which is used up.
 async fn follow(state: &AppState, client: Client, code: &str) -> Result<Response, ApiError> {
     let now = (state.app.clock.now)();
     state.limits.may_follow_link(client.network, now)?;
@@ -108,8 +108,8 @@ pub(super) struct Link {
     code: Option<String>,
 }
 
-/// Shows a log-in link: a page with one button, which logs in. Looking at it uses nothing up, since
-/// messengers and scanners look at links before people do.
+/// Shows the page of a log-in link, with one button that logs in. Opening it does not use up the
+/// code, since messengers and scanners open links before people do.
 #[utoipa::path(
     get, path = "/login", tag = "session", params(Link),
     responses(
@@ -129,8 +129,8 @@ pub(super) async fn link(Query(link): Query<Link>) -> Response {
     page::answer(StatusCode::OK, "Log in to Phony", &text)
 }
 
-/// Ends the session of this browser: its cookie is worth nothing any more, on any server, and its
-/// event sockets are closed.
+/// Ends the session of this browser: its cookie becomes invalid on every server, and its event
+/// sockets are closed.
 #[utoipa::path(
     post, path = "/logout", tag = "session",
     responses(
@@ -148,8 +148,8 @@ pub(super) async fn log_out(
     (StatusCode::NO_CONTENT, cookie).into_response()
 }
 
-/// Whether this page may act: it is the server's own, and its browser is logged in. A page asks this
-/// first, since a socket that is refused does not say why.
+/// Checks that the page was served by this server and its browser is logged in. A page asks this
+/// first, since a refused WebSocket does not say why.
 #[utoipa::path(
     post, path = "/session", tag = "session",
     responses(

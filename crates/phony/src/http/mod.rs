@@ -1,4 +1,5 @@
-//! The supervisors' side: the API, the event socket, the dashboard, health.
+//! The HTTP server's routes: the supervisors' API, the event socket, the dashboard, health checks,
+//! and Twilio's webhooks.
 
 mod agents;
 mod auth;
@@ -51,18 +52,19 @@ use error::{ApiError, ErrorCode};
 use limit::Limits;
 use viewers::Viewers;
 
-/// The most that a request's body may hold.
+/// The largest body of a request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// The state of all handlers. One that needs a part of it takes that, as `State<Arc<Calls>>`.
+/// The state of all handlers. A handler takes only the slice that it needs, such as
+/// `State<Arc<Calls>>`.
 #[derive(Debug, Clone)]
 pub struct AppState {
     app: Arc<App>,
     auth: Arc<Auth>,
     limits: Arc<Limits>,
-    findings: doctor::Kept,
+    findings: doctor::LastFindings,
     viewers: Arc<Viewers>,
-    /// Made from all routes, and therefore after them.
+    /// The OpenAPI document, made from all routes and therefore after them.
     document: Arc<OnceLock<Bytes>>,
 }
 
@@ -71,13 +73,13 @@ impl AppState {
     #[must_use]
     pub fn new(app: Arc<App>, auth: Arc<Auth>) -> Self {
         let limits = Arc::new(Limits::new(app.config.api_rate));
-        let findings = doctor::Kept::default();
+        let findings = doctor::LastFindings::default();
         let viewers = Viewers::of_descriptors(listener::descriptors());
         Self { app, auth, limits, findings, viewers, document: Arc::default() }
     }
 
-    /// Whether somebody at this address shows the right token. Whoever has guessed too often there is
-    /// refused, whatever they show: an answer that differs would tell them when they are right.
+    /// Whether a client at this address has the right token. After too many wrong ones, every
+    /// request is refused, even with the right token, so that guesses cannot be told apart.
     fn is_right(&self, token: &str, from: Network) -> Result<bool, ApiError> {
         let now = (self.app.clock.now)();
         self.limits.may_show_token(from, now)?;
@@ -88,7 +90,7 @@ impl AppState {
         Ok(is_right)
     }
 
-    /// Sets the description of all routes.
+    /// Sets the OpenAPI document.
     pub fn describe(&self, document: &OpenApi) {
         let document = serde_json::to_vec(document).unwrap_or_default();
         drop(self.document.set(document.into()));
@@ -164,21 +166,21 @@ pub fn routes(state: AppState) -> OpenApiRouter {
         .with_state(state)
 }
 
-/// The answer for paths that are none.
+/// The response for unknown paths.
 pub async fn not_found() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "there is nothing at this address")
 }
 
-/// The answer for a method that a path has not.
+/// The response for methods that a path does not support.
 pub async fn method_not_allowed() -> ApiError {
     ApiError::new(ErrorCode::MethodNotAllowed, "this address has other methods")
 }
 
-/// Whose request it is, and how their browser reaches the server.
+/// The client of a request, and how its browser reaches the server.
 #[derive(Debug, Clone, Copy)]
 struct Client {
     network: Network,
-    /// Whether cookies shall travel over TLS alone.
+    /// Whether cookies are sent over TLS only.
     secure: bool,
 }
 
@@ -196,7 +198,7 @@ impl FromRequestParts<AppState> for Client {
         let said = origin::page_scheme(headers).or_else(|| proxies.scheme(peer, headers));
         let secure = match said {
             Some(scheme) => scheme == Scheme::Https,
-            // The public name is reached over TLS alone.
+            // The public name is reached over TLS only.
             None => config.host.is_some() && !origin::is_address_without_tls(headers),
         };
         Ok(Self { network, secure })

@@ -1,32 +1,33 @@
 //! `GET /nodes`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 use serde::Serialize;
-use std::sync::Arc;
 
 use super::auth::Supervisor;
 use crate::app::App;
 use crate::cluster::{Handler as _, NodeInfo, NodeStatus};
 use crate::http::error::ErrorBody;
 
-/// The servers that are one.
+/// The servers that share a store.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Nodes {
+pub(super) struct NodeList {
     nodes: Vec<ClusterNode>,
     /// The shared store does not answer: servers may be missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     incomplete: bool,
 }
 
-/// One server.
+/// One of the servers.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ClusterNode {
-    /// The name of the process, made anew at each start; `this` where there is only one.
+    /// The name of the process, new at each start; `this` if there is only one server.
     name: String,
-    /// Whether it is the one that answers.
+    /// Whether it is the server that answers this request.
     this: bool,
     state: NodeState,
     /// Why it takes no calls, if it does not.
@@ -34,7 +35,7 @@ struct ClusterNode {
     reason: Option<String>,
     /// The server's version.
     version: String,
-    /// The name of the machine, where it has one.
+    /// The name of the machine, if it has one.
     machine: Option<String>,
     /// The port that it listens on.
     port: u16,
@@ -42,7 +43,7 @@ struct ClusterNode {
     started_at: String,
     /// Calls that are live there.
     active_calls: usize,
-    /// When it was last heard of: RFC 3339, UTC.
+    /// When it last sent a sign of life: RFC 3339, UTC.
     last_seen: String,
 }
 
@@ -52,21 +53,22 @@ struct ClusterNode {
 enum NodeState {
     /// It takes calls.
     Ready,
-    /// It cannot take calls: `reason`.
+    /// It cannot take calls, for `reason`.
     NotReady,
-    /// It stops: no new calls, the live ones go on or are left to others.
+    /// It is stopping: it takes no new calls; the live ones go on or move to other servers.
     Draining,
-    /// It has not been heard of for 5 s. It is listed for 10 min.
+    /// It has given no sign of life for 5 s. It stays listed for 10 min.
     Silent,
 }
 
-/// The servers that share a store, this one among them; this one alone with the embedded store.
+/// Lists the servers that share a store, this one among them; only this one with the embedded
+/// store.
 #[utoipa::path(
     get, path = "/nodes", tag = "health",
-    responses((status = 200, body = Nodes), (status = 401, body = ErrorBody)),
+    responses((status = 200, body = NodeList), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<Nodes> {
+pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<NodeList> {
     let here = this(&app);
     let listed = match &app.cluster {
         Some(cluster) => cluster.nodes().await,
@@ -77,10 +79,10 @@ pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<No
     let mut nodes: Vec<_> = others.map(|node| other(&app, node)).collect();
     nodes.push(here);
     nodes.sort_by(|a, b| (&a.started_at, &a.name).cmp(&(&b.started_at, &b.name)));
-    Json(Nodes { nodes, incomplete })
+    Json(NodeList { nodes, incomplete })
 }
 
-/// This server, as it is at this moment.
+/// The current state of this server.
 fn this(app: &App) -> ClusterNode {
     let about = app.node_info();
     let name = app.cluster.as_ref().map_or("this", |cluster| cluster.node()).to_owned();
@@ -97,7 +99,7 @@ fn other(app: &App, listed: NodeStatus) -> ClusterNode {
     ClusterNode { this: false, ..node(name, about, last_seen, state) }
 }
 
-/// `state` unless the node says that it is worse.
+/// The entry of a node, with `state` unless the node reports a worse one.
 fn node(name: String, about: NodeInfo, last_seen: String, state: NodeState) -> ClusterNode {
     let NodeInfo { version, machine, port, started_at, active_calls, draining, not_ready } = about;
     let state = match state {

@@ -1,4 +1,4 @@
-//! The description of every route, made from the handlers.
+//! The OpenAPI document, made from the handlers.
 
 use axum::extract::State;
 use axum::http::header;
@@ -10,7 +10,7 @@ use super::AppState;
 use super::auth::{COOKIE, Supervisor};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 
-/// This description: OpenAPI 3.1.
+/// Returns this document: OpenAPI 3.1.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "health",
     responses((status = 200, body = Object), (status = 401, body = ErrorBody)),
@@ -25,7 +25,7 @@ pub(super) async fn openapi(_supervisor: Supervisor, State(state): State<AppStat
     }
 }
 
-/// Completes what was collected from the handlers.
+/// Completes the document collected from the handlers.
 #[must_use]
 pub fn document(mut collected: OpenApi) -> OpenApi {
     let info = InfoBuilder::new()

@@ -1,14 +1,14 @@
-//! Which pages may use a browser's cookie.
+//! Which pages may use a browser's cookie: protection against cross-site requests.
 //!
-//! A browser sends its cookies with whatever a page asks of this server, and ports do not keep pages
-//! apart. So whatever changes something, and every socket, must come from a page that this server
-//! has served: browsers say so in `Origin` and `Sec-Fetch-Site`, which no page can forge. Programs
-//! send neither.
+//! A browser sends its cookies with every request to this server, whichever page makes it, and
+//! cookies ignore ports. So every request that changes something, and every socket, must come from
+//! a page that this server has served: browsers say so in `Origin` and `Sec-Fetch-Site`, which no
+//! page can forge. Programs send neither.
 //!
-//! A page's origin is compared with the request's own `Host`, since a machine has many addresses and
-//! a port can be published under others. That is safe only for names that nobody else can point
-//! here: a stranger's name whose address is changed to this machine's while their page is open (DNS
-//! rebinding) looks like the same origin, too.
+//! A page's origin is compared with the request's own `Host`, since a machine has many addresses
+//! and a port can be published under others. That is safe only for names that nobody else can point
+//! here: a foreign name that is made to resolve to this machine while its page is open (DNS
+//! rebinding) looks like the same origin too.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -25,12 +25,12 @@ use crate::http::error::{ApiError, ErrorCode};
 
 const FETCH_SITE: &str = "sec-fetch-site";
 
-/// Lets requests through that do not come from a stranger's page.
+/// The middleware that rejects requests from foreign pages.
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let app = &state.app;
     let host = own_host(&request);
     let is_page = request.method().is_safe() && is_for_people(request.uri().path());
-    if is_page && !host.is_none_or(|host| is_ours(host, app)) {
+    if is_page && !host.is_none_or(|host| is_own_host(host, app)) {
         return wrong_address(app);
     }
     if is_guarded(&request) {
@@ -51,7 +51,7 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
     next.run(request).await
 }
 
-/// Whether the request may change something, or opens a socket.
+/// Whether the request may change something or opens a socket.
 fn is_guarded(request: &Request) -> bool {
     !request.method().is_safe() || opens_socket(request)
 }
@@ -60,8 +60,8 @@ fn opens_socket(request: &Request) -> bool {
     *request.method() == Method::GET && request.headers().contains_key(header::UPGRADE)
 }
 
-/// Who has the token itself is no page of a stranger's; one that is wrong proves nothing, for a
-/// cookie may come beside it. Sockets are for our own page alone.
+/// Whether the request has the right token, which no foreign page has; a wrong one proves nothing,
+/// since a cookie may come with it. Sockets are for pages of this server alone.
 fn shows_token(
     request: &Request,
     peer: Option<IpAddr>,
@@ -77,7 +77,7 @@ fn is_own_page(headers: &HeaderMap, host: Option<&str>, scheme: Option<Scheme>, 
     let fetched = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
     let is_fetched_here = match fetched {
         None => true,
-        Some(b"same-origin" | b"none") => host.is_none_or(|host| is_ours(host, app)),
+        Some(b"same-origin" | b"none") => host.is_none_or(|host| is_own_host(host, app)),
         Some(_) => false,
     };
     let is_own_origin = headers
@@ -87,7 +87,7 @@ fn is_own_page(headers: &HeaderMap, host: Option<&str>, scheme: Option<Scheme>, 
     is_fetched_here && is_own_origin
 }
 
-/// Whether a page of this origin is ours.
+/// Whether a page of this origin was served by this server.
 fn is_own_origin(origin: &str, host: Option<&str>, scheme: Option<Scheme>, app: &App) -> bool {
     let (origin, port) = (origin.to_ascii_lowercase(), app.port);
     let public = format!("https://{}", app.authority());
@@ -95,9 +95,9 @@ fn is_own_origin(origin: &str, host: Option<&str>, scheme: Option<Scheme>, app: 
     if origin == public || local.iter().any(|name| origin == format!("http://{name}:{port}")) {
         return true;
     }
-    let Some(host) = host.filter(|host| is_ours(host, app)) else { return false };
+    let Some(host) = host.filter(|host| is_own_host(host, app)) else { return false };
     let host = host.to_ascii_lowercase();
-    // The public name is reached over TLS; anything else directly, unless a proxy says otherwise.
+    // The public name uses TLS; anything else does not, unless a proxy says otherwise.
     let is_public = app.config.host.as_deref() == Some(host.as_str());
     let scheme = scheme.unwrap_or(if is_public { Scheme::Https } else { Scheme::Http });
     let (scheme, usual_port) = match scheme {
@@ -109,8 +109,8 @@ fn is_own_origin(origin: &str, host: Option<&str>, scheme: Option<Scheme>, app: 
 }
 
 /// Whether a request with this `Host` was meant for this server: an address, a name for the machine
-/// itself, or the configured one. Nobody else can make any of them lead here.
-fn is_ours(host: &str, app: &App) -> bool {
+/// itself, or the configured one. Nobody else can make any of them resolve to this machine.
+fn is_own_host(host: &str, app: &App) -> bool {
     let name = name_of(host).to_ascii_lowercase();
     let configured = app.config.host.as_deref().map(name_of);
     is_address(&name)
@@ -120,15 +120,15 @@ fn is_ours(host: &str, app: &App) -> bool {
         || machine_name().is_some_and(|own| is_name_of(&name, &own))
 }
 
-/// Whether the browser is on a page that came over TLS, as far as it says so. The page is one of
-/// ours: others do not get here.
+/// Whether the browser's page came over TLS, as far as it says so. Requests of foreign pages were
+/// rejected before.
 pub(super) fn page_scheme(headers: &HeaderMap) -> Option<Scheme> {
     let origin = headers.get(header::ORIGIN)?.to_str().ok()?;
     Some(if origin.starts_with("https://") { Scheme::Https } else { Scheme::Http })
 }
 
-/// Whether this `Host` is an address that is not the machine's own to itself: a browser keeps no
-/// cookie for TLS that comes from there without it.
+/// Whether this `Host` is an address other than loopback: over plain HTTP, a browser rejects a
+/// `Secure` cookie from there.
 pub(super) fn is_address_without_tls(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(name_of);
     let address = |name: &str| {
@@ -156,8 +156,7 @@ fn name_of(host: &str) -> &str {
     }
 }
 
-/// Whether a name is the machine's: its whole one, or its first part, also as the local network
-/// knows it.
+/// Whether a name is the machine's: its full name or its first label, also with `.local`.
 fn is_name_of(name: &str, machine: &str) -> bool {
     let first = machine.split('.').next().unwrap_or_default();
     let bare = name.strip_suffix(".local").unwrap_or(name);
@@ -174,13 +173,13 @@ fn machine_name() -> Option<String> {
     None
 }
 
-/// The `Host` of a request; none before HTTP/1.1.
+/// The `Host` of a request; absent before HTTP/1.1.
 fn own_host(request: &Request) -> Option<&str> {
     let named = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
     request.uri().authority().map(axum::http::uri::Authority::as_str).or(named)
 }
 
-/// Whether people see what is at this path.
+/// Whether this path serves a page for people.
 fn is_for_people(path: &str) -> bool {
     matches!(path, "/" | "/login" | "/dashboard") || path.starts_with("/dashboard/")
 }
@@ -210,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_no_part_of_a_name() {
+    fn a_port_is_not_part_of_a_name() {
         for (host, name) in [
             ("a.example:80", "a.example"),
             ("a.example", "a.example"),
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_goes_by_its_own_names_alone() {
+    fn only_the_names_of_the_machine_are_its_own() {
         for name in ["nas", "nas.local", "nas.home.example"] {
             assert!(is_name_of(name, "nas.home.example"), "{name}");
         }
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_written_as_browsers_write_it() {
+    fn an_address_is_parsed_as_browsers_write_it() {
         for address in ["10.0.0.1", "[fd00::1]", "127.0.0.1"] {
             assert!(is_address(address), "{address}");
         }

@@ -1,4 +1,4 @@
-//! Plain pages for people, which need neither the dashboard nor a script.
+//! Plain HTML pages that need neither the dashboard nor scripts.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ main{max-width:26rem}\
 h1{font-size:1.4rem}\
 button{font:inherit;padding:.6rem 1.4rem;cursor:pointer}";
 
-/// Nothing but the style above, and forms that are sent here.
+/// Allows nothing but the style above and forms to this server.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     let policy = format!(
@@ -25,7 +25,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).expect("base64 fits into a header")
 });
 
-/// A page of this title; `text` is HTML.
+/// A page with a title; `text` is HTML.
 pub(super) fn answer(status: StatusCode, title: &str, text: &str) -> Response {
     let title = escaped(title);
     let html = format!(
@@ -43,7 +43,7 @@ pub(super) fn answer(status: StatusCode, title: &str, text: &str) -> Response {
     (status, headers, html).into_response()
 }
 
-/// Text as it stands in HTML, in an attribute, too.
+/// Escapes text for HTML, also in attributes.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -14,50 +14,51 @@ use super::body::{Body, Fields, Read};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::outbound::{Order, Outbound, Requester};
 
-/// The header that makes a repeat return the first call.
+/// The header that makes a repeated request return the first call.
 const KEY: &str = "Idempotency-Key";
-/// The header of an answer that tells of the first call.
+/// The header of a response that returns the first call.
 const REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
-/// The most variables that a scenario is given.
+/// The most variables of a request.
 const VARIABLES: usize = 50;
 
-/// Whom to call, and on which errand.
+/// Whom to call, and with which scenario.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 pub(super) struct CallRequest {
-    /// The number, in any usual spelling.
+    /// The number to call, in any usual notation.
     #[schema(example = "+1 (415) 555-2671")]
     to: String,
-    /// Must be true: somebody knows that the callee agrees to be called.
+    /// Must be true: confirms that the callee has agreed to be called.
     consent: bool,
-    /// The errand.
+    /// The scenario's id.
     #[schema(example = "survey")]
     scenario: Option<String>,
-    /// Who speaks, if there is no errand; with one, whose voice and language it has.
+    /// The agent that speaks if there is no scenario; with a scenario, the one that lends it voice
+    /// and language.
     agent: Option<String>,
-    /// The number that calls; `TWILIO_PHONE_NUMBER` if absent.
+    /// The number to call from; `TWILIO_PHONE_NUMBER` if absent.
     from: Option<String>,
-    /// What the slots of the scenario's texts are filled with.
+    /// The values of the slots in the scenario's texts.
     variables: Option<BTreeMap<String, String>>,
-    /// Calls at any hour; the ledger says so.
+    /// Ignores the calling hours; recorded in the ledger.
     ignore_calling_hours: Option<bool>,
-    /// Whether to find out if a machine answers; as the scenario says if absent.
+    /// Whether to detect answering machines; as in the scenario if absent.
     detect_machine: Option<bool>,
 }
 
-/// A call that was placed.
+/// A placed call.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PlacedCall {
     call_sid: String,
-    /// `queued` at first. In the answer to a repeat the call's state by now, `deleted` if there is no
-    /// record of it any more.
+    /// `queued` at first. In the response to a repeat, the current status of the call, or `deleted`
+    /// if the call was deleted.
     #[schema(example = "queued")]
     status: String,
 }
 
-/// The order that a body holds.
+/// The order in a body.
 #[derive(Debug)]
 pub(super) struct Ordered(Order);
 
@@ -79,7 +80,7 @@ impl Read for Ordered {
     }
 }
 
-/// Calls somebody. Every order, carried out or not, is in the ledger.
+/// Places a call. Every order, carried out or not, is recorded in the ledger.
 #[utoipa::path(
     post, path = "/calls", tag = "calls", operation_id = "place_call",
     request_body = CallRequest,

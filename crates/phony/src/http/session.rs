@@ -1,4 +1,4 @@
-//! `GET /session`: who asks.
+//! `GET /session`: the log-in of the request.
 
 use axum::Json;
 use phony_call::SupervisorId;
@@ -10,13 +10,13 @@ use crate::http::error::ErrorBody;
 /// A log-in.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Session {
-    /// Its name in `holder` of calls and events.
+    /// The id, as in `holder` of calls and events.
     #[schema(value_type = String)]
     session: SupervisorId,
 }
 
-/// Which log-in this is: by that a page knows whether it holds a takeover. All tabs of a browser are
-/// one, and so are all who use the same token.
+/// Returns the id of this log-in, by which a page knows whether it holds a takeover. All tabs of a
+/// browser share one log-in, and so do all clients with the same token.
 #[utoipa::path(
     get, path = "/session", tag = "session",
     responses(

@@ -1,8 +1,8 @@
-//! Sessions that were ended by a log-out, before their time.
+//! Sessions that a log-out ended before they expired.
 //!
-//! A session is its cookie, signed with the supervisors' secret, so that every server takes it and
-//! a restart ends none. What is kept is which of them do not count any more: in a file, and with
-//! several servers in Redis. Both forget a session when its time is over anyway.
+//! A session is its cookie, signed with the supervisors' secret, so that every server accepts it
+//! and a restart ends none. Only the revoked ones are stored: in a file, and with several servers
+//! in Redis. Both forget a session when it would have expired.
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -16,23 +16,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 
-/// The file in the data folder: a line for each, with the second of its end and its key.
+/// The file in the data folder: a line per session, with its expiry in Unix seconds and its key.
 const FILE: &str = "ended-sessions";
-/// How often servers compare what they know.
+/// How often servers synchronize.
 const EVERY: Duration = Duration::from_secs(1);
-/// Ended sessions that are remembered. Only who has the secret can begin one.
+/// The most ended sessions that are remembered. Only the secret can create sessions.
 const REMEMBERED: usize = 100_000;
 
-/// A session, as its cookie proves it.
+/// A session with a valid cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Session {
-    /// Tells it from others; the cookie cannot be found from it.
+    /// Identifies the session; the cookie cannot be derived from it.
     pub(super) key: String,
-    /// The second at which it is over anyway.
+    /// When it expires, in Unix seconds.
     pub(super) ends: i64,
 }
 
-/// The sessions that do not count any more.
+/// The sessions that were ended.
 #[derive(Debug)]
 pub(super) struct EndedSessions {
     ended: Mutex<HashMap<String, i64>>,
@@ -47,7 +47,7 @@ impl Default for EndedSessions {
 }
 
 impl EndedSessions {
-    /// Those that are kept in this folder.
+    /// Reads those stored in this folder.
     pub(super) fn open(folder: &Path, now: i64) -> io::Result<Self> {
         let file = folder.join(FILE);
         let text = match std::fs::read(&file) {
@@ -56,7 +56,7 @@ impl EndedSessions {
             Err(error) => return Err(error),
         };
         let ended: HashMap<_, _> = text.lines().filter_map(|line| read(line, now)).collect();
-        // Lines that are over, and one that was torn when the machine stopped.
+        // Drops expired lines, and a line that was torn by a crash.
         let written: String = ended.iter().map(|(key, ends)| line(key, *ends)).collect();
         if written.len() != text.len() {
             let new = folder.join("ended-sessions.new");
@@ -87,8 +87,8 @@ impl EndedSessions {
         }
     }
 
-    /// Tells the other servers, and learns from them, until the end.
-    pub(super) async fn keep_in_step(
+    /// Exchanges ended sessions with the other servers, until `kill`.
+    pub(super) async fn synchronize(
         self: Arc<Self>,
         cluster: Arc<Cluster>,
         now: impl Fn() -> i64,
@@ -176,7 +176,7 @@ fn read(line: &str, now: i64) -> Option<(String, i64)> {
     is_key.then(|| (key.to_owned(), ends))
 }
 
-/// A file that is its owner's alone.
+/// Options of a file that only its owner can read.
 fn options() -> std::fs::OpenOptions {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ended_session_stays_ended_until_its_time_is_over() {
+    async fn an_ended_session_stays_ended_until_it_expires() {
         let folder = tempfile::tempdir().unwrap();
         let open = |now| Arc::new(EndedSessions::open(folder.path(), now).unwrap());
         let (one, two) = (session('1', 100), session('2', 200));
@@ -205,7 +205,7 @@ mod tests {
         assert!(sessions.contains(&one) && !sessions.contains(&session('3', 300)));
         let file = folder.path().join(FILE);
         assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2);
-        // Half a line was written when the machine stopped.
+        // A crash tore the last line.
         let mut torn = options().append(true).open(&file).unwrap();
         torn.write_all(b"300 333").unwrap();
         let sessions = open(150);

@@ -1,4 +1,4 @@
-//! `WS /softphone/ws`: a call from the page, which takes the place of a telephone and of Twilio.
+//! `WS /softphone/ws`: a call from the dashboard, which acts as the telephone and as Twilio.
 
 use std::sync::Arc;
 
@@ -19,25 +19,26 @@ use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 use crate::token;
 
-/// With whom to speak.
+/// Which agent answers.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(super) struct Wanted {
-    /// The agent's id; the one that answers by default if absent.
+pub(super) struct SoftphoneParams {
+    /// The agent's id; the default agent if absent.
     agent: Option<String>,
 }
 
-/// A call over this very socket, in which the page does what Twilio does: it sends the frames of
-/// `ConversationRelay` that Twilio sends, and is sent those that Twilio is sent.
+/// Holds a call over this socket, with the page in the role of Twilio: both sides send the frames
+/// of `ConversationRelay` as they do with Twilio.
 ///
-/// The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
-/// page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
-/// brings the call back, for 30 s.
+/// The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal
+/// digits that the page chooses, or empty). Closing with 1000 hangs up; after any other end of the
+/// socket, the same `callSid` resumes the call within 30 s.
 ///
-/// The server pings the socket every 10 s, and takes a page that leaves two pings in a row without an
-/// answer for gone. A page that sends `{"type":"heartbeat"}` is answered with
-/// `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then on.
+/// The server pings the socket every 10 s, and closes it if a page leaves two pings in a row
+/// unanswered. A page that sends `{"type":"heartbeat"}` is answered with
+/// `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then
+/// on.
 #[utoipa::path(
-    get, path = "/softphone/ws", tag = "calls", params(Wanted),
+    get, path = "/softphone/ws", tag = "calls", params(SoftphoneParams),
     responses(
         (status = 101, description = "ConversationRelay frames, both ways"),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
@@ -49,12 +50,12 @@ pub(super) struct Wanted {
 pub(super) async fn softphone(
     State(state): State<AppState>,
     _: Supervisor,
-    Query(wanted): Query<Wanted>,
+    Query(params): Query<SoftphoneParams>,
     upgrade: Result<Upgrade, ApiError>,
 ) -> Result<Response, ApiError> {
     let app = state.app;
     let upgrade = upgrade?;
-    let agent = wanted.agent.filter(|id| !id.is_empty());
+    let agent = params.agent.filter(|id| !id.is_empty());
     if agent.as_ref().is_some_and(|id| app.agents.find(id).is_none()) {
         return Err(ApiError::field("agent", "is none of the agents"));
     }
@@ -67,8 +68,8 @@ pub(super) async fn softphone(
 
 /// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
 ///
-/// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
-/// is lost or the server started again; a call without a name is given one.
+/// The page names its call in `callSid` of `setup`, so that it can resume it if the socket is lost
+/// or the server restarts; a call without an id is given one.
 async fn carry(app: Arc<App>, mut pending: PendingSocket, agent: Option<String>) {
     let kill = app.shutdown.kill.clone();
     let Some(setup) = first_frame(&mut pending, &kill).await else {
@@ -81,8 +82,8 @@ async fn carry(app: Arc<App>, mut pending: PendingSocket, agent: Option<String>)
     let call_itself = handle.clone();
     let after = move |left: Option<Departure>| async move {
         if left.is_some() {
-            // There is no network behind it that would ask how the call goes on: it has ended, or
-            // it has been transferred, which a softphone can only be told.
+            // No carrier will ask how the call goes on: it has ended, or was transferred, which
+            // ends it on a softphone.
             call_itself.send(CallMessage::Over(EndStatus::Completed)).await;
         }
     };
@@ -106,15 +107,15 @@ async fn call_of(
         CallSid::parse(&setup.call_sid)
     };
     let call = call.map_err(|_| refused("callSid is not a call's id"))?;
-    let known = app.history.line(&call).await.map_err(|error| {
+    let known = app.history.summary(&call).await.map_err(|error| {
         tracing::warn!(callSid = %call, %error, "a softphone's call could not be looked up");
         (CloseCode::Again, "the store does not answer; try again")
     })?;
-    if let Some(line) = known {
-        if line.carrier != SOFTPHONE {
+    if let Some(summary) = known {
+        if summary.carrier != SOFTPHONE {
             return Err(refused("this call has a carrier of its own"));
         }
-        // Here, or in a process that is gone, or on another node: from now on it is here.
+        // The call may be here, on another node or of a dead process: from now on it is here.
         let handle = app.calls.resume(&call).await;
         return Ok((handle.ok_or_else(|| refused("the call is over"))?, call));
     }

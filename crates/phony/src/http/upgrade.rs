@@ -1,4 +1,4 @@
-//! WebSocket upgrades as an argument of a handler; a request that is none is refused with 400.
+//! WebSocket upgrades as an argument of handlers; other requests are refused with 400.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -1,4 +1,4 @@
-//! How many event sockets there may be: each costs a descriptor, and calls need them, too.
+//! Limits the number of event sockets, since each takes a file descriptor, which calls need too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::client::Network;
 use crate::http::error::{ApiError, ErrorCode};
 
-/// The most event sockets at once, whatever the system gives.
+/// The most event sockets at once, whatever the descriptor limit.
 const MOST: usize = 65_536;
 
-/// Places for event sockets, half of which one client may take.
+/// Permits for event sockets, at most half of them for one client.
 #[derive(Debug)]
 pub(super) struct Viewers {
     all: usize,
@@ -17,13 +17,13 @@ pub(super) struct Viewers {
 }
 
 impl Viewers {
-    /// A quarter of the descriptors that this process may have.
+    /// Permits for a quarter of the descriptors of this process.
     pub(super) fn of_descriptors(descriptors: usize) -> Arc<Self> {
         Arc::new(Self { all: (descriptors / 4).clamp(16, MOST), taken: Mutex::default() })
     }
 
-    /// A place for one more socket of this client.
-    pub(super) fn admit(self: &Arc<Self>, client: Network) -> Result<Viewer, ApiError> {
+    /// A permit for one more socket of this client.
+    pub(super) fn admit(self: &Arc<Self>, client: Network) -> Result<ViewerPermit, ApiError> {
         let mut taken = self.lock();
         let own = taken.get(&client).copied().unwrap_or(0);
         if own >= self.all / 2 || taken.values().sum::<usize>() >= self.all {
@@ -31,7 +31,7 @@ impl Viewers {
             return Err(ApiError::new(ErrorCode::Unavailable, why));
         }
         taken.insert(client, own + 1);
-        Ok(Viewer { viewers: Arc::clone(self), client })
+        Ok(ViewerPermit { viewers: Arc::clone(self), client })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
@@ -39,14 +39,14 @@ impl Viewers {
     }
 }
 
-/// A place for an event socket; given back when it is dropped.
+/// A permit for an event socket, released when dropped.
 #[derive(Debug)]
-pub(super) struct Viewer {
+pub(super) struct ViewerPermit {
     viewers: Arc<Viewers>,
     client: Network,
 }
 
-impl Drop for Viewer {
+impl Drop for ViewerPermit {
     fn drop(&mut self) {
         let mut taken = self.viewers.lock();
         if let Some(own) = taken.get_mut(&self.client) {
@@ -69,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn one_client_has_half_of_the_places() {
+    fn one_client_gets_at_most_half_of_the_permits() {
         let viewers = Viewers::of_descriptors(80);
         let mut held: Vec<_> = (0..10).map(|_| viewers.admit(client("10.0.0.1"))).collect();
         assert!(held.iter().all(Result::is_ok));
         assert!(viewers.admit(client("10.0.0.1")).is_err());
         held.extend((0..10).map(|_| viewers.admit(client("10.0.0.2"))));
         assert!(held.iter().all(Result::is_ok));
-        assert!(viewers.admit(client("10.0.0.3")).is_err(), "all places are taken");
+        assert!(viewers.admit(client("10.0.0.3")).is_err(), "all permits are taken");
         held.clear();
         assert!(viewers.admit(client("10.0.0.3")).is_ok());
         assert!(viewers.lock().is_empty(), "nobody who has gone is remembered");

@@ -296,7 +296,7 @@ impl<'a> Attempt<'a> {
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
         // A server that is killed right after the answer finds the agent in the store when it restarts.
-        self.outbound.history.hub().keep(&sid, WRITING).await;
+        self.outbound.history.hub().flush(&sid, WRITING).await;
         if self.entry.key.is_some() {
             // An earlier attempt may be listed among the orders that became no call.
             self.outbound.history.order_was_placed(&self.id());

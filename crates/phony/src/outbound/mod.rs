@@ -354,10 +354,10 @@ impl Outbound {
             // Once the actor answers, the call's start is recorded.
             handle.ask(CallMessage::Snapshot).await;
         }
-        let status = match self.history.line(&call).await? {
-            Some(line) => {
-                let state = if line.end.is_none() { "live" } else { "ended" };
-                line.status.unwrap_or_else(|| state.to_owned())
+        let status = match self.history.summary(&call).await? {
+            Some(summary) => {
+                let state = if summary.end.is_none() { "live" } else { "ended" };
+                summary.status.unwrap_or_else(|| state.to_owned())
             }
             None if handle.is_some() => at_first,
             None => DELETED.to_owned(),

@@ -138,7 +138,7 @@ impl Attempt<'_> {
     /// Whether the call's webhook has opened it already, here or on another node.
     pub(super) async fn is_opened(&self, call: &CallSid) -> bool {
         let Outbound { history, cluster, .. } = self.outbound;
-        if self.outbound.calls.find(call).is_some() || history.hub().line(call).is_some() {
+        if self.outbound.calls.find(call).is_some() || history.hub().summary(call).is_some() {
             return true;
         }
         let Some(cluster) = cluster else { return false };
@@ -222,7 +222,7 @@ impl Outbound {
     }
 
     async fn has_ended(&self, call: &CallSid) -> bool {
-        let line = self.history.line(call).await;
+        let line = self.history.summary(call).await;
         line.ok().flatten().is_some_and(|line| line.end.is_some())
     }
 

@@ -1,5 +1,4 @@
-//! Persistence: the store, its writer, and their background work: retention, compaction, and resuming or
-//! closing the calls that the last process left open. `server` starts and finishes it.
+//! Persistence: the store, its writer, and the periodic work on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +13,22 @@ use super::StartError;
 use crate::app::App;
 use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
-use crate::store::{CallLine, Sqlite, Store, sqlite};
+use crate::store::{CallSummary, Sqlite, Store, sqlite};
 
-/// How often retention runs.
-const RETENTION: Duration = Duration::from_mins(10);
+/// How often the retention limits are applied.
+const RETENTION_INTERVAL: Duration = Duration::from_mins(10);
 /// How often the store is compacted.
-const COMPACTION: Duration = Duration::from_secs(1);
-/// How long the last write may take when the server stops.
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the last write may take at shutdown.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// The store and its writer, before they run.
+/// An open store and its writer, not started yet.
 pub(super) struct Persistence {
     store: Arc<dyn Store>,
     writer: Writer,
 }
 
-/// The store and its writer, running.
+/// The store with its tasks running.
 pub(super) struct RunningPersistence {
     stop: CancellationToken,
     writer: JoinHandle<()>,
@@ -51,12 +50,13 @@ impl Persistence {
         Ok((history, Self { store, writer }))
     }
 
-    /// Starts the writer, the cluster and the background work.
+    /// Starts the writer, retention, compaction and, without a cluster, the closing of abandoned
+    /// calls.
     pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> RunningPersistence {
         let Self { store, writer } = self;
         let (stop, kill) = (CancellationToken::new(), app.shutdown.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
-        let lost = release_lost(Arc::clone(app));
+        let lost = end_lost_calls(Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(lost).await });
         if let Some(cluster) = &app.cluster {
@@ -68,9 +68,9 @@ impl Persistence {
         let compaction = compact(Arc::clone(&store));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(compaction).await });
-        // In a cluster, open calls may belong to other nodes.
+        // In a cluster, calls left open may belong to other nodes.
         if app.cluster.is_none() {
-            let abandoned = resume_or_close_open(store, Arc::clone(app));
+            let abandoned = resume_or_close(store, Arc::clone(app));
             tasks.spawn(async move { kill.run_until_cancelled(abandoned).await });
         }
         RunningPersistence { stop, writer }
@@ -78,7 +78,7 @@ impl Persistence {
 }
 
 impl RunningPersistence {
-    /// Writes what is left, and stops.
+    /// Writes what is left and stops the writer.
     pub(super) async fn finish(self) {
         self.stop.cancel();
         if timeout(LAST_WRITE, self.writer).await.is_err() {
@@ -87,8 +87,8 @@ impl RunningPersistence {
     }
 }
 
-/// Releases the calls here that turn out to be owned by another node.
-async fn release_lost(app: Arc<App>) {
+/// Ends the calls on this node that turn out to be owned by another.
+async fn end_lost_calls(app: Arc<App>) {
     let mut lost = app.history.hub().lost();
     while let Some(call) = lost.recv().await {
         app.calls.release(&call);
@@ -97,7 +97,7 @@ async fn release_lost(app: Arc<App>) {
 
 async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
     let retention = app.config.retention;
-    let mut interval = interval(RETENTION);
+    let mut interval = interval(RETENTION_INTERVAL);
     while retention != crate::config::Retention::default() {
         interval.tick().await;
         match store.retain(&retention, (app.clock.wall)()).await {
@@ -108,21 +108,21 @@ async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
     }
 }
 
-/// Runs the store's background work.
+/// Compacts the store now and then.
 async fn compact(store: Arc<dyn Store>) {
-    let mut interval = interval(COMPACTION);
+    let mut interval = interval(COMPACTION_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(error) = store.tidy().await {
-            tracing::debug!(error = error.chain(), "the store was not tidied");
+        if let Err(error) = store.compact().await {
+            tracing::debug!(error = error.chain(), "the store was not compacted");
         }
     }
 }
 
-/// Resumes the calls that the last process left open and that need no line, and closes the others once
-/// they had time to come back.
-async fn resume_or_close_open(store: Arc<dyn Store>, app: Arc<App>) {
+/// Resumes the calls that a dead process left open and that need no line; closes the others once
+/// the time for a reconnect has passed.
+async fn resume_or_close(store: Arc<dyn Store>, app: Arc<App>) {
     let left = match store.open().await {
         Ok(left) => left,
         Err(error) => {
@@ -134,26 +134,26 @@ async fn resume_or_close_open(store: Arc<dyn Store>, app: Arc<App>) {
     }
     tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
     let mut waiting = Vec::new();
-    for line in left {
-        if !can_resume(&*store, &app, &line.sid).await
-            || app.calls.resume(&line.sid).await.is_none()
+    for summary in left {
+        if !resumes_unasked(&*store, &app, &summary.sid).await
+            || app.calls.resume(&summary.sid).await.is_none()
         {
-            waiting.push(line);
+            waiting.push(summary);
         }
     }
     sleep(app.config.policy.reconnect).await;
-    let gone = |line: &CallLine| app.calls.find(&line.sid).is_none();
-    for line in waiting.into_iter().filter(gone) {
-        match close_abandoned(&*store, &line).await {
-            Ok(true) => tracing::info!(callSid = %line.sid, "the call did not come back"),
+    let gone = |summary: &CallSummary| app.calls.find(&summary.sid).is_none();
+    for summary in waiting.into_iter().filter(gone) {
+        match close_abandoned(&*store, &summary).await {
+            Ok(true) => tracing::info!(callSid = %summary.sid, "the call did not come back"),
             Ok(false) => {}
             Err(error) => tracing::warn!(error = error.chain(), "a call stays open"),
         }
     }
 }
 
-/// Whether a call that was left open is resumed without a socket.
-async fn can_resume(store: &dyn Store, app: &App, call: &CallSid) -> bool {
+/// Whether a call that was left open is resumed without a request of the carrier.
+async fn resumes_unasked(store: &dyn Store, app: &App, call: &CallSid) -> bool {
     let events = match store.events(call, 0).await {
         Ok(events) => events.unwrap_or_default(),
         Err(error) => {

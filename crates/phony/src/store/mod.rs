@@ -1,19 +1,20 @@
-//! Where calls are kept: what every store can do.
+//! The persistence of calls: the interface of every store.
 //!
-//! A call is kept as its stored events, word for word, and as a [`CallLine`] that is folded from
-//! them. A store is written by [one writer](crate::history) alone, behind the calls: no call waits
-//! for it. Whatever implements [`Store`] runs the conformance suite in `tests/it/store`.
+//! A call is stored as its events, verbatim, and as a [`CallSummary`] that is folded from them.
+//! Only [one writer](crate::history) writes to a store, behind the calls: no call waits for it.
+//! Every implementation of [`Store`] passes the conformance suite in `tests/it/store`.
 //!
 //! # Terms
 //!
-//! A call has one owner at a time. Whoever takes a call over [claims](Store::claim) it and gets a
-//! number higher than all before, its term; from then on what is written under a lower one is
-//! refused ([`Appended::Stale`]), so that a node which only seemed dead cannot write on.
+//! A call has one owner at a time. A node that takes a call over [claims](Store::claim) it and gets
+//! a number higher than all before, its term; from then on writes under a lower term are refused
+//! ([`Appended::Stale`]), so that a node which only seemed dead cannot go on writing.
 
-pub mod line;
+pub mod list;
 pub mod redis;
 pub mod search;
 pub mod sqlite;
+pub mod summary;
 pub mod unplaced;
 
 use std::fmt;
@@ -25,100 +26,106 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Event};
 
 use crate::config::Retention;
-pub use line::{BadCursor, CallLine, Cursor, End, Filter, Match, Page, Wanted};
+pub use list::{CallFilter, ListQuery, Match, Page};
 pub use search::Query;
 pub use sqlite::Sqlite;
+pub use summary::{BadCursor, CallSummary, Cursor, End};
 pub use unplaced::{MOST_ORDERS, Outcome, UnplacedOrder};
 
-/// The term of a call that nobody has claimed: its first owner's.
+/// The term of a call's first owner, before any claim.
 pub const FIRST_TERM: u64 = 1;
 
-/// The number that no event of a call may reach. No call comes near: it is one event in 3 ms for
-/// an hour.
+/// The highest number that an event of a call can have. No call comes near: that is one event every
+/// 3 ms for an hour.
 pub const LAST_SEQ: u64 = (1 << 20) - 1;
 
-/// What comes back from a store.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+/// The future result of a store's method.
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// A store of calls. It may be reached by many tasks at once.
+/// A store of calls, to be shared by many tasks.
 ///
-/// Order is the newest first: by the time of the first event in whole milliseconds, then by the id,
-/// both descending.
+/// Lists are ordered newest first: by the time of the first event in whole milliseconds, then by
+/// the id, both descending.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Appends to the records of several calls: all of it durably, or an error. What became of each
-    /// chunk is in the same place of the answer; one that is refused does not hinder the others.
-    /// To append the same chunk again changes nothing.
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>>;
+    /// Appends to several calls: all of it durably, or an error. The result has the outcome of each
+    /// chunk at the same index; a chunk that is refused does not affect the others. Appending the
+    /// same chunk again changes nothing.
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>>;
 
-    /// Takes a call over and gives the new owner's term; `None` if there is no such call, or if it
-    /// has ended.
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>>;
+    /// Takes a call over and returns the new owner's term; `None` if there is no such call, or if
+    /// it has ended.
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>>;
 
     /// The events of a call after number `after`, oldest first; `None` if there is no such call.
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>>;
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>>;
 
-    /// One call's line.
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>>;
+    /// The summary of a call.
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>>;
 
     /// A page of calls, newest first.
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page>;
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page>;
 
-    /// The calls that have not ended, newest first: after a restart, those to be resumed or closed.
-    fn open(&self) -> Answer<'_, Vec<CallLine>>;
+    /// The calls that have not ended, newest first: after a restart, those to resume or to close.
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>>;
 
-    /// Sets what the carrier calls the state of a call; false if there is no such call.
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool>;
+    /// Sets the carrier's status of a call; false if there is no such call.
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool>;
 
-    /// Forgets a call for good, so that its words cannot be found in the store's own files either;
-    /// false if there is no such call.
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool>;
+    /// Deletes a call for good, so that its words are in none of the store's files any more; false
+    /// if there is no such call.
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool>;
 
-    /// Keeps orders that became no call: all of them durably, or an error. One that has the id of
-    /// another takes its place; of more than [`MOST_ORDERS`] the oldest are forgotten.
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()>;
+    /// Stores orders that became no call: all of them durably, or an error. An order replaces one
+    /// with the same id; beyond [`MOST_ORDERS`] the oldest are deleted.
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()>;
 
     /// Orders that became no call, newest first; one more than the limit if there are more.
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>>;
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>>;
 
     /// One order that became no call.
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>>;
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>>;
 
-    /// Forgets an order that became no call, as a call is [forgotten](Store::delete); false if there
-    /// is no such order.
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool>;
+    /// Deletes an order that became no call, as thoroughly as a [call](Store::delete); false if
+    /// there is no such order.
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool>;
 
-    /// Forgets ended calls that are too old or too many, the oldest first, and orders that became
-    /// no call and are too old; gives the number of calls.
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64>;
+    /// Deletes ended calls that are too old or too many, oldest first, and orders that became no
+    /// call and are too old; returns the number of calls.
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64>;
 
-    /// Does now and then what need not be done when calls are written. Called about every second.
-    fn tidy(&self) -> Answer<'_, ()> {
+    /// Does the work that can be put off when calls are written, such as indexing. Called about
+    /// every second.
+    fn compact(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// How long news may wait for more, so that many events become one write. A process that is
-    /// killed loses that, and the time of a write.
+    /// How long a write may be delayed so that it holds more events. A process that is killed loses
+    /// the events of that time, and of one write.
     fn linger(&self) -> Duration {
         Duration::from_millis(120)
     }
 
-    /// Whether the store can be written, as far as can be told without writing a call.
-    fn check(&self) -> Answer<'_, ()>;
+    /// Checks that the store can be written, as far as that can be told without writing a call.
+    fn check(&self) -> StoreFuture<'_, ()>;
 }
 
-/// A part of one call's record.
+/// Consecutive events of one call, to be appended.
 #[derive(Debug, Clone)]
 pub struct Chunk {
     /// The call.
     pub call: CallSid,
-    /// Under which term it is written.
+    /// The term under which it is written.
     pub term: u64,
-    /// The last event that is known to be in the store; 0 for none.
+    /// The number of the last event known to be in the store; 0 for none.
     pub after: u64,
-    /// Events with higher numbers, ascending. Numbers may be missing: those were given up when the
-    /// store was out of reach for too long.
+    /// Events with higher numbers, ascending. Numbers are missing where events were dropped because
+    /// the store was unreachable for too long.
     pub entries: Vec<Entry>,
-    /// What the carrier calls the call's state, where that has changed.
+    /// The carrier's status of the call, if it has changed.
     pub status: Option<String>,
 }
 
@@ -127,26 +134,26 @@ pub struct Chunk {
 pub struct Entry {
     /// Its number.
     pub seq: u64,
-    /// The event as it is shown and kept, a JSON object.
+    /// The event as a JSON object, as it is stored and shown.
     pub json: Utf8Bytes,
 }
 
-/// What became of a chunk.
+/// The outcome of appending a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the store, which now holds everything up to this number.
+    /// It is stored: the store has everything up to this number.
     Kept(u64),
     /// Something before it is missing: the store ends at this number, 0 if it does not know the
-    /// call. What comes after that must be sent again.
+    /// call. Everything after that must be appended again.
     Behind(u64),
-    /// Somebody else owns the call, under this term. Nothing more can be written under the old one.
+    /// Another node owns the call, under this term. Nothing can be written under the old one.
     Stale(u64),
 }
 
-/// Why a store does not do what it should.
+/// Why a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It was written by a later version of this program.
+    /// It was written by a later version of Phony.
     #[error(
         "{place} was written by a later version of Phony (form {found}, this one knows up to \
          {known}): start that version, or name another data folder (PHONY_DATA_DIR)"
@@ -154,15 +161,15 @@ pub enum StoreError {
     Newer {
         /// The file or address.
         place: String,
-        /// Its form.
+        /// The version of its schema.
         found: u32,
-        /// The latest form known here.
+        /// The latest version that this program knows.
         known: u32,
     },
-    /// It does not work, perhaps only now.
+    /// An operation failed, perhaps temporarily.
     #[error("{doing}")]
     Failed {
-        /// What could not be done, such as `calls cannot be written to …/phony.db`.
+        /// The failure in words, such as `calls cannot be written to …/phony.db`.
         doing: String,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -170,7 +177,7 @@ pub enum StoreError {
 }
 
 impl Entry {
-    /// The event itself; `None` if it is of a kind that this version does not know.
+    /// The parsed event; `None` if this version does not know its type.
     #[must_use]
     pub fn event(&self) -> Option<Event> {
         serde_json::from_str(&self.json).ok()
@@ -178,7 +185,7 @@ impl Entry {
 }
 
 impl StoreError {
-    /// A store that does not work.
+    /// A failed operation.
     pub fn failed(
         doing: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -186,7 +193,7 @@ impl StoreError {
         Self::Failed { doing: doing.into(), source: source.into() }
     }
 
-    /// The error and what is behind it, in one sentence.
+    /// The error and its causes in one line.
     #[must_use]
     pub fn chain(&self) -> String {
         match self {
@@ -195,7 +202,7 @@ impl StoreError {
         }
     }
 
-    /// What is behind the error, without the place where the store is.
+    /// The causes of the error, without the address of the store.
     #[must_use]
     pub fn cause(&self) -> String {
         let Self::Failed { source, .. } = self else { return self.to_string() };

@@ -1,15 +1,16 @@
 //! The store of several nodes: Redis 6 or later, or Valkey, without modules.
 //!
-//! A call is a hash (its line, its owner and term) and a stream of its events, whose ids are their
-//! numbers; sorted sets hold the order of all calls and of the open ones. Ended calls are put into
-//! an index some time later, in parts (`segment`); what is in none yet is looked through when
-//! somebody searches. What is written is published in the same step, so that viewers on other nodes
-//! see it. Every change is one script, so that a node which lost a call cannot write between two
-//! steps of its new owner. The keys are described in `docs/several-nodes.md`.
+//! A call is a hash (summary, owner and term) and a stream of its events, whose ids are their
+//! numbers; sorted sets hold the order of all calls and of the open ones. Ended calls are indexed
+//! some time later, in segments; a search scans those that are not indexed yet. What is written is
+//! published in the same step for viewers on other nodes. Every change is one script, so that a
+//! node which lost a call cannot write between two steps of its new owner. `docs/several-nodes.md`
+//! describes the keys.
 
 mod connection;
 mod form;
 mod index;
+mod keys;
 mod orders;
 mod search;
 mod segment;
@@ -24,23 +25,25 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 
 pub use self::connection::Connection;
-use self::form::{Share, entries, line, share};
+use self::form::{Contribution, contribution, entries, summary};
+pub use self::keys::{PREFIX, call_key, channel, slots_key};
+use self::keys::{
+    bytes_key, calls_key, events_key, fresh_key, keys_of, open_key, restated_key, words_key,
+};
 use super::{
-    Answer, Appended, CallLine, Chunk, Entry, Page, Store, StoreError, UnplacedOrder, Wanted,
+    Appended, CallSummary, Chunk, Entry, ListQuery, Page, Store, StoreError, StoreFuture,
+    UnplacedOrder,
 };
 use crate::config::Retention;
 
-/// What every key and channel begins with.
-pub const PREFIX: &str = "phony:";
-
-/// Longer than any call of ours lasts: a place among the live ones is given back by then, whatever
-/// has become of the call.
+/// Longer than any outbound call lasts: its place among the live ones is given back by then,
+/// whatever became of the call.
 pub const LONGEST_OUTBOUND: Duration = Duration::from_hours(6);
 
-/// How much longer than they shall be kept ended calls are kept if nobody looks after the store.
+/// How much longer than the retention age ended calls stay if no node applies the retention.
 const MARGIN: Duration = Duration::from_hours(1);
 
-/// Calls that are read in one go.
+/// Calls that are read in one round trip.
 const BATCH: usize = 100;
 
 const APPEND: &str = include_str!("redis/append.lua");
@@ -50,27 +53,28 @@ const SEAL: &str = include_str!("redis/seal.lua");
 const RESEAL: &str = include_str!("redis/reseal.lua");
 const STATUS: &str = include_str!("redis/status.lua");
 
-/// A Redis server.
+/// A store on a Redis server.
 #[derive(Clone)]
 pub struct Redis {
     connection: Connection,
     scripts: Scripts,
-    /// This process among those that share the server.
+    /// The name of this process among those that share the server.
     node: String,
-    /// How long an ended call is kept at most.
+    /// How long an ended call is kept at most; `None` for ever.
     keep: Option<Duration>,
     sizes: Sizes,
 }
 
-/// When calls are put into the index, and how many at once.
+/// When ended calls are indexed, and how many at once.
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
-    part: usize,
-    /// How long ago a call must have ended: the carrier's last word comes after the end.
-    ripe: Duration,
+    /// Calls in a segment.
+    segment: usize,
+    /// How long ago a call must have ended: the carrier's final status comes after the end.
+    min_age: Duration,
 }
 
-/// The scripts by their hashes, as the server knows them.
+/// The hashes by which the server knows the scripts.
 #[derive(Clone)]
 struct Scripts {
     append: String,
@@ -88,8 +92,8 @@ impl fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// A store on the server behind `connection`, for the process that is called `node`. Ended
-    /// calls expire after `keep`.
+    /// A store on the server behind `connection`, for the process named `node`. Ended calls expire
+    /// after `keep`.
     #[must_use]
     pub fn new(connection: impl Into<Connection>, node: &str, keep: Option<Duration>) -> Self {
         let hash = |script: &str| redis::Script::new(script).get_hash().to_owned();
@@ -101,18 +105,18 @@ impl Redis {
             reseal: hash(RESEAL),
             status: hash(STATUS),
         };
-        let sizes = Sizes { part: index::PART, ripe: index::RIPE };
+        let sizes = Sizes { segment: index::SEGMENT, min_age: index::MIN_AGE };
         Self { connection: connection.into(), scripts, node: node.to_owned(), keep, sizes }
     }
 
-    /// Puts calls into the index as soon as they have ended, so few at once: for tests.
+    /// Indexes calls as soon as they have ended, in segments of this size: for tests.
     #[must_use]
-    pub fn indexing_at_once(mut self, part: usize) -> Self {
-        self.sizes = Sizes { part, ripe: Duration::ZERO };
+    pub fn indexing_at_once(mut self, segment: usize) -> Self {
+        self.sizes = Sizes { segment, min_age: Duration::ZERO };
         self
     }
 
-    /// Runs commands, and loads the scripts if the server does not know them yet.
+    /// Runs commands, after loading the scripts if the server does not know them.
     async fn run(&self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
         if pipeline.is_empty() {
             return Ok(Vec::new());
@@ -139,33 +143,35 @@ impl Redis {
     }
 
     fn append_command(&self, chunk: &Chunk) -> Cmd {
-        let line = chunk.entries.first().and_then(Entry::event).as_ref().and_then(CallLine::begin);
-        let started = line.as_ref().map_or(0, |line| line.started.as_millisecond());
-        let outbound = line.as_ref().is_some_and(|line| line.direction == Direction::Outbound);
+        let summary =
+            chunk.entries.first().and_then(Entry::event).as_ref().and_then(CallSummary::begin);
+        let started = summary.as_ref().map_or(0, |summary| summary.started.as_millisecond());
+        let outbound =
+            summary.as_ref().is_some_and(|summary| summary.direction == Direction::Outbound);
         let place = if outbound { LONGEST_OUTBOUND } else { Duration::ZERO };
-        let line = line.map(|line| serde_json::to_string(&line).unwrap_or_default());
-        let mut command = script(&self.scripts.append, &call_keys(&chunk.call));
+        let summary = summary.map(|summary| serde_json::to_string(&summary).unwrap_or_default());
+        let mut command = script(&self.scripts.append, &keys_of(chunk.call.as_str()));
         command
             .arg(chunk.call.as_str())
             .arg(chunk.term)
             .arg(chunk.after)
             .arg(&self.node)
             .arg(started)
-            .arg(line.unwrap_or_default())
+            .arg(summary.unwrap_or_default())
             .arg(chunk.status.as_deref().unwrap_or_default())
             .arg(channel(&chunk.call))
             .arg(self.expiry_ms())
             .arg(place.as_secs() * 1000);
         for entry in &chunk.entries {
-            let Share { turns, cost, end, words } = share(entry);
+            let Contribution { turns, cost, end, words } = contribution(entry);
             command.arg(entry.seq).arg(entry.json.as_str()).arg(turns).arg(cost).arg(end);
             command.arg(words);
         }
         command
     }
 
-    /// The lines of these calls, of those that are there.
-    async fn lines(&self, calls: &[String]) -> Result<Vec<CallLine>, RedisError> {
+    /// The summaries of those of the calls that exist.
+    async fn summaries(&self, calls: &[String]) -> Result<Vec<CallSummary>, RedisError> {
         let mut pipeline = Pipeline::new();
         for call in calls {
             pipeline.cmd("HGETALL").arg(call_key(call));
@@ -174,17 +180,17 @@ impl Redis {
         let read = |value| {
             <HashMap<String, String> as redis::FromRedisValue>::from_redis_value(value).ok()
         };
-        Ok(fields.into_iter().filter_map(read).filter_map(|fields| line(&fields)).collect())
+        Ok(fields.into_iter().filter_map(read).filter_map(|fields| summary(&fields)).collect())
     }
 
-    /// For how long an ended call is kept in Redis, in milliseconds; 0 for ever. Those that look
-    /// after the store forget it before that.
+    /// How long Redis keeps an ended call, in milliseconds; 0 for ever. Retention deletes it before
+    /// that.
     fn expiry_ms(&self) -> u64 {
         self.keep.map_or(0, |keep| u64::try_from((keep + MARGIN).as_millis()).unwrap_or(0))
     }
 
-    /// Calls that are listed in this set, newest first, read through to the end of the page.
-    async fn listed(&self, key: &str, wanted: &Wanted) -> Result<Page, RedisError> {
+    /// The page of the calls in a sorted set.
+    async fn listed(&self, key: &str, wanted: &ListQuery) -> Result<Page, RedisError> {
         let (from, to) = bounds(wanted);
         let mut found = Vec::new();
         for batch in 0.. {
@@ -192,9 +198,12 @@ impl Redis {
             command.arg(key).arg(&from).arg(&to).arg("LIMIT").arg(batch * BATCH).arg(BATCH);
             let calls: Vec<String> = self.one(command).await?;
             let is_last = calls.len() < BATCH;
-            let lines =
-                self.lines(&calls).await?.into_iter().filter(|line| is_wanted(line, wanted));
-            found.extend(lines.map(|line| (line, None)));
+            let summaries = self
+                .summaries(&calls)
+                .await?
+                .into_iter()
+                .filter(|summary| is_wanted(summary, wanted));
+            found.extend(summaries.map(|summary| (summary, None)));
             if is_last || found.len() > wanted.limit {
                 break;
             }
@@ -204,7 +213,7 @@ impl Redis {
         Ok(Page { calls: found, more })
     }
 
-    async fn page(&self, wanted: &Wanted) -> Result<Page, RedisError> {
+    async fn page(&self, wanted: &ListQuery) -> Result<Page, RedisError> {
         let filter = &wanted.filter;
         let is_live = filter.live == Some(true) || filter.status.as_deref() == Some("live");
         if filter.query.is_none() && is_live {
@@ -218,7 +227,7 @@ impl Redis {
         if is_plain { self.listed(&calls_key(), wanted).await } else { self.search(wanted).await }
     }
 
-    /// Forgets what is too old or too much; what expired by itself leaves the lists.
+    /// Deletes calls that are too old or too many, and removes expired calls from the lists.
     async fn forget(&self, retention: &Retention, now: Timestamp) -> Result<u64, RedisError> {
         let oldest = retention.age.and_then(|age| now.checked_sub(age).ok());
         let mut bytes: u64 = self.one::<Option<u64>>(get(&bytes_key())).await?.unwrap_or(0);
@@ -231,22 +240,22 @@ impl Redis {
             if calls.is_empty() {
                 return Ok(forgotten);
             }
-            let mut lines: HashMap<_, _> = self
-                .lines(&calls)
+            let mut summaries: HashMap<_, _> = self
+                .summaries(&calls)
                 .await?
                 .into_iter()
-                .map(|line| (line.sid.to_string(), line))
+                .map(|summary| (summary.sid.to_string(), summary))
                 .collect();
             let mut gone = Vec::new();
             for call in &calls {
-                let Some(line) = lines.remove(call) else {
+                let Some(summary) = summaries.remove(call) else {
                     // It has expired.
                     gone.push(call.clone());
                     continue;
                 };
-                let too_old = line.end.zip(oldest).is_some_and(|(end, oldest)| end.at < oldest);
+                let too_old = summary.end.zip(oldest).is_some_and(|(end, oldest)| end.at < oldest);
                 let too_much =
-                    line.end.is_some() && retention.bytes.is_some_and(|most| bytes > most);
+                    summary.end.is_some() && retention.bytes.is_some_and(|most| bytes > most);
                 if too_old || too_much {
                     gone.push(call.clone());
                     bytes = bytes.saturating_sub(self.size(call).await?);
@@ -259,23 +268,23 @@ impl Redis {
         }
     }
 
-    /// Bytes of a call's events.
+    /// The size of a call's events in bytes.
     async fn size(&self, call: &str) -> Result<u64, RedisError> {
         let mut get = cmd("HGET");
         get.arg(call_key(call)).arg("bytes");
         Ok(self.one::<Option<u64>>(get).await?.unwrap_or(0))
     }
 
-    /// Deletes a call that was taken out of this part of the index, or was in none.
-    fn delete_command(&self, call: &str, part: Option<&str>) -> Cmd {
+    /// Deletes a call that was removed from this segment, or was not indexed.
+    fn delete_command(&self, call: &str, segment: Option<&str>) -> Cmd {
         let mut command = script(&self.scripts.delete, &keys_of(call));
-        command.arg(call).arg(part.unwrap_or_default());
+        command.arg(call).arg(segment.unwrap_or_default());
         command
     }
 }
 
 impl Store for Redis {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         Box::pin(async move {
             let mut pipeline = Pipeline::new();
             for chunk in &chunks {
@@ -295,7 +304,7 @@ impl Store for Redis {
         })
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         Box::pin(async move {
             let mut command = script(&self.scripts.claim, &[call_key(call.as_str())]);
             command.arg(&self.node);
@@ -303,7 +312,11 @@ impl Store for Redis {
         })
     }
 
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>> {
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>> {
         Box::pin(async move {
             let mut pipeline = Pipeline::new();
             pipeline.cmd("EXISTS").arg(call_key(call.as_str()));
@@ -319,28 +332,28 @@ impl Store for Redis {
         })
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
         Box::pin(async move {
-            let lines = self.lines(&[call.to_string()]).await;
-            Ok(lines.map_err(|error| failed("read", error))?.pop())
+            let summaries = self.summaries(&[call.to_string()]).await;
+            Ok(summaries.map_err(|error| failed("read", error))?.pop())
         })
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         Box::pin(async move { self.page(wanted).await.map_err(|error| failed("listed", error)) })
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         Box::pin(async move {
             let mut command = cmd("ZREVRANGE");
             command.arg(open_key()).arg(0).arg(-1);
             let calls: Vec<String> =
                 self.one(command).await.map_err(|error| failed("listed", error))?;
-            self.lines(&calls).await.map_err(|error| failed("listed", error))
+            self.summaries(&calls).await.map_err(|error| failed("listed", error))
         })
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let keys = [call_key(call.as_str()), calls_key(), restated_key()];
             let mut command = script(&self.scripts.status, &keys);
@@ -349,35 +362,35 @@ impl Store for Redis {
         })
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let done = self.remove(&[call.to_string()]).await;
             done.map(|done| done > 0).map_err(|error| failed("deleted", error))
         })
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let done = self.put_all(&orders).await;
             done.map_err(|error| StoreError::failed("orders cannot be written in Redis", error))
         })
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         Box::pin(async move {
             let orders = self.orders_of(wanted).await;
             orders.map_err(|error| StoreError::failed("orders cannot be listed in Redis", error))
         })
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         Box::pin(async move {
             let order = self.order_of(id).await;
             order.map_err(|error| StoreError::failed("orders cannot be read in Redis", error))
         })
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let done = self.remove_orders(std::slice::from_ref(id)).await;
             let done = done.map(|deleted| deleted > 0);
@@ -385,7 +398,7 @@ impl Store for Redis {
         })
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         Box::pin(async move {
             if let Some(oldest) = retention.age.and_then(|age| now.checked_sub(age).ok()) {
                 let done = self.remove_orders_before(oldest.as_millisecond()).await;
@@ -395,19 +408,19 @@ impl Store for Redis {
         })
     }
 
-    fn tidy(&self) -> Answer<'_, ()> {
+    fn compact(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             while self.index_some().await.map_err(|error| failed("indexed", error))? {}
             Ok(())
         })
     }
 
-    /// Another node may be asked for the call in the next moment.
+    /// Short, since another node may be asked for the call right away.
     fn linger(&self) -> Duration {
         Duration::from_millis(1)
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let mut command = cmd("SET");
             command.arg(format!("{PREFIX}check")).arg(&self.node).arg("PX").arg(1000);
@@ -426,72 +439,6 @@ fn script(hash: &str, keys: &[String]) -> Cmd {
     command
 }
 
-/// The channel on which a call's events are told.
-#[must_use]
-pub fn channel(call: &CallSid) -> String {
-    format!("{PREFIX}event:{call}")
-}
-
-/// The hash that holds a call's line, owner and term.
-#[must_use]
-pub fn call_key(call: &str) -> String {
-    format!("{PREFIX}call:{call}")
-}
-
-fn events_key(call: &str) -> String {
-    format!("{PREFIX}call:{call}:events")
-}
-
-fn calls_key() -> String {
-    format!("{PREFIX}calls")
-}
-
-/// The calls that are in no part of the index.
-fn fresh_key() -> String {
-    format!("{PREFIX}fresh")
-}
-
-/// The calls whose state has changed since they came into the index.
-fn restated_key() -> String {
-    format!("{PREFIX}restated")
-}
-
-fn words_key(call: &str) -> String {
-    format!("{PREFIX}call:{call}:words")
-}
-
-fn open_key() -> String {
-    format!("{PREFIX}open")
-}
-
-/// The calls of ours that are live, by when their places are given back at the latest.
-#[must_use]
-pub fn slots_key() -> String {
-    format!("{PREFIX}placing")
-}
-
-fn bytes_key() -> String {
-    format!("{PREFIX}bytes")
-}
-
-fn call_keys(call: &CallSid) -> [String; 9] {
-    keys_of(call.as_str())
-}
-
-fn keys_of(call: &str) -> [String; 9] {
-    [
-        call_key(call),
-        events_key(call),
-        words_key(call),
-        calls_key(),
-        open_key(),
-        fresh_key(),
-        restated_key(),
-        bytes_key(),
-        slots_key(),
-    ]
-}
-
 fn get(key: &str) -> Cmd {
     let mut command = cmd("GET");
     command.arg(key);
@@ -502,8 +449,8 @@ fn failed(done: &str, error: RedisError) -> StoreError {
     StoreError::failed(format!("calls cannot be {done} in Redis"), error)
 }
 
-/// Between which beginnings a page lies, the newest first, as Redis is told.
-fn bounds(wanted: &Wanted) -> (String, String) {
+/// The range of starts in which a page lies, newest first, in the syntax of Redis.
+fn bounds(wanted: &ListQuery) -> (String, String) {
     let from = match (&wanted.after, wanted.filter.until) {
         (Some(cursor), _) => cursor.started_ms.to_string(),
         (None, Some(until)) => until.as_millisecond().to_string(),
@@ -513,7 +460,8 @@ fn bounds(wanted: &Wanted) -> (String, String) {
     (from, to.map_or_else(|| "-inf".to_owned(), |from| from.as_millisecond().to_string()))
 }
 
-/// Whether a call is wanted on this page, the words aside.
-fn is_wanted(line: &CallLine, wanted: &Wanted) -> bool {
-    wanted.after.as_ref().is_none_or(|after| line.cursor() < *after) && wanted.filter.admits(line)
+/// Whether a call belongs on this page or a later one, apart from the words searched for.
+fn is_wanted(summary: &CallSummary, wanted: &ListQuery) -> bool {
+    wanted.after.as_ref().is_none_or(|after| summary.cursor() < *after)
+        && wanted.filter.admits(summary)
 }

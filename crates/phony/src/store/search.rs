@@ -1,29 +1,29 @@
-//! What is looked for, and whether words match it: the same in every store.
+//! Search queries, and how text matches them: the same in every store.
 //!
-//! A query is words. A call matches if one of its utterances has all of them, the last one perhaps
-//! only begun unless it is a single sign, or if the whole query is a part of its id, its parties or
-//! its agent. Case and accents do not matter; words joined by anything but a space must stand side
-//! by side. Scripts that do not part their words are read sign by sign.
+//! A query consists of words. A call matches if one of its utterances has all of them, or if the
+//! whole query is a part of the call's id, of a party or of the agent's id. The last word is a
+//! prefix, unless it is a single character. Case and accents are ignored; words joined by anything
+//! but a space form a phrase. In scripts without spaces between words, each character is a word.
 
 use std::fmt::Write as _;
 
-use super::line::CallLine;
+use super::summary::CallSummary;
 
-/// How many characters are shown before and behind the place that matched.
-const AROUND: usize = 60;
-/// The most words of a query that are looked at.
+/// How many characters of an excerpt stand before and after the match.
+const CONTEXT: usize = 60;
+/// The most words of a query that are used.
 const WORDS: usize = 16;
 
-/// What is looked for.
+/// A search query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// As it was typed, in small letters.
+    /// The query as typed, in lower case.
     text: String,
-    /// Words that must stand side by side, folded.
+    /// Phrases of folded words.
     phrases: Vec<Vec<String>>,
 }
 
-/// A word and the bytes it takes in its text.
+/// A folded word, and its range of bytes in the text.
 struct Word {
     folded: String,
     start: usize,
@@ -31,7 +31,7 @@ struct Word {
 }
 
 impl Query {
-    /// Reads what was typed; `None` if it is nothing.
+    /// Parses what was typed; `None` if it is blank.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
         let text = typed.trim().to_lowercase();
@@ -45,41 +45,41 @@ impl Query {
         (!text.is_empty()).then_some(Self { text, phrases })
     }
 
-    /// As it was typed, in small letters, without space around it.
+    /// The query as typed, trimmed and in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Words that must stand side by side, folded; the last of the last may be only begun.
+    /// Phrases of folded words; the last word of the last phrase may be a prefix.
     #[must_use]
     pub fn phrases(&self) -> &[Vec<String>] {
         &self.phrases
     }
 
-    /// The query in the language of SQLite's full-text search over texts that were
-    /// [folded](fold); `None` if it has no word.
+    /// The query in the syntax of SQLite's FTS5, for text that was [folded](fold); `None` if it has
+    /// no words.
     #[must_use]
     pub fn fts(&self) -> Option<String> {
         let mut text = String::new();
         for phrase in &self.phrases {
             let space = if text.is_empty() { "" } else { " " };
-            // Folded words have no quotes in them.
+            // Folded words contain no quotes.
             write!(text, "{space}\"{}\"", phrase.join(" ")).expect("a string takes it");
         }
-        if self.may_go_on() {
+        if self.ends_in_prefix() {
             text.push('*');
         }
         (!text.is_empty()).then_some(text)
     }
 
-    /// If the utterance has all the words, what stands around the first of them.
+    /// An excerpt around the first word, if the utterance has all words.
     #[must_use]
     pub fn find(&self, utterance: &str) -> Option<String> {
         let words: Vec<_> = words(utterance).collect();
         let mut first = None;
         for (at, phrase) in self.phrases.iter().enumerate() {
-            let is_last = at + 1 == self.phrases.len() && self.may_go_on();
+            let is_last = at + 1 == self.phrases.len() && self.ends_in_prefix();
             let begins = |place: &usize| {
                 let there = &words[*place..*place + phrase.len()];
                 phrase.iter().zip(there).enumerate().all(|(n, (wanted, word))| {
@@ -95,20 +95,20 @@ impl Query {
             let end = words[place + phrase.len() - 1].end;
             first.get_or_insert((words[place].start, end));
         }
-        first.map(|(start, end)| around(utterance, start, end))
+        first.map(|(start, end)| excerpt(utterance, start, end))
     }
 
-    /// Whether the last word may be only begun: not if it is a single sign, with which too many
-    /// begin.
-    pub(crate) fn may_go_on(&self) -> bool {
+    /// Whether the last word is a prefix: not if it is a single character, with which too many
+    /// words start.
+    pub(crate) fn ends_in_prefix(&self) -> bool {
         let last = self.phrases.last().and_then(|phrase| phrase.last());
         last.is_some_and(|word| word.chars().nth(1).is_some())
     }
 
-    /// Whether the query is a part of the call's id, its parties or its agent.
+    /// Whether the query is a part of the call's id, of a party or of the agent's id.
     #[must_use]
-    pub fn names(&self, line: &CallLine) -> bool {
-        self.is_part_of([line.sid.as_str(), &line.from, &line.to, &line.agent])
+    pub fn matches_names(&self, summary: &CallSummary) -> bool {
+        self.is_part_of([summary.sid.as_str(), &summary.from, &summary.to, &summary.agent])
     }
 
     /// Whether the query is a part of one of these texts.
@@ -118,7 +118,7 @@ impl Query {
     }
 }
 
-/// The words of a text, folded, a space between them: what a full-text index is given.
+/// The folded words of a text, separated by spaces, as a full-text index gets them.
 #[must_use]
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len() + 8);
@@ -138,8 +138,8 @@ fn words(text: &str) -> impl Iterator<Item = Word> {
         let (start, first) = chars.next()?;
         let mut word = Word { folded: String::new(), start, end: start + first.len_utf8() };
         fold_into(&mut word.folded, first);
-        while !stands_alone(first)
-            && let Some((at, c)) = chars.next_if(|(_, c)| is_word(*c) && !stands_alone(*c))
+        while !is_word_by_itself(first)
+            && let Some((at, c)) = chars.next_if(|(_, c)| is_word(*c) && !is_word_by_itself(*c))
         {
             fold_into(&mut word.folded, c);
             word.end = at + c.len_utf8();
@@ -153,8 +153,9 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || is_accent(c)
 }
 
-/// Signs of scripts that do not part their words: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
-fn stands_alone(c: char) -> bool {
+/// Characters of scripts without spaces between words: Chinese, Japanese, Thai, Lao, Khmer,
+/// Burmese.
+fn is_word_by_itself(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
@@ -165,7 +166,7 @@ fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
 }
 
-/// Small letters without accents, as far as Latin ones go.
+/// Appends a character in lower case, without its accent if it is Latin.
 fn fold_into(folded: &mut String, c: char) {
     for c in c.to_lowercase().filter(|c| !is_accent(*c)) {
         folded.push(match c {
@@ -189,18 +190,18 @@ fn fold_into(folded: &mut String, c: char) {
     }
 }
 
-/// The place and what stands around it, cut at spaces where there are some.
-fn around(text: &str, start: usize, end: usize) -> String {
-    let from = text[..start].char_indices().rev().nth(AROUND).map_or(0, |(at, _)| at);
-    let to = text[end..].char_indices().nth(AROUND).map_or(text.len(), |(at, _)| end + at);
+/// The text around a match, cut at spaces where possible.
+fn excerpt(text: &str, start: usize, end: usize) -> String {
+    let from = text[..start].char_indices().rev().nth(CONTEXT).map_or(0, |(at, _)| at);
+    let to = text[end..].char_indices().nth(CONTEXT).map_or(text.len(), |(at, _)| end + at);
     let from = match from {
         0 => 0,
         from => text[from..start].find(' ').map_or(from, |at| from + at + 1),
     };
     let to = if to == text.len() { to } else { text[end..to].rfind(' ').map_or(to, |at| end + at) };
     let before = if from == 0 { "" } else { "… " };
-    let behind = if to == text.len() { "" } else { " …" };
-    format!("{before}{}{behind}", text[from..to].trim())
+    let after = if to == text.len() { "" } else { " …" };
+    format!("{before}{}{after}", text[from..to].trim())
 }
 
 #[cfg(test)]
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn all_words_must_be_there_and_the_last_may_be_only_begun() {
+    fn all_words_must_be_there_and_the_last_is_a_prefix() {
         let utterance = "I lost my debit card at the Café Zürich, number 0-1-2.";
         for typed in ["card", "CARD lost", "debit car", "cafe zurich", "café", "0-1-2", "numb"] {
             assert!(finds(typed, utterance), "{typed}");
@@ -223,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn scripts_without_spaces_are_read_sign_by_sign() {
+    fn scripts_without_spaces_are_read_character_by_character() {
         assert!(finds("信用卡", "我的信用卡丢了。"));
         assert!(!finds("卡信", "我的信用卡丢了。"));
         assert!(finds("कार्ड", "मेरा कार्ड खो गया"));
     }
 
     #[test]
-    fn a_query_in_the_index_language_says_the_same() {
+    fn a_query_translates_to_the_syntax_of_the_index() {
         let fts = |typed| Query::parse(typed).unwrap().fts();
         assert_eq!(fts("Lost  my-card ca"), Some(r#""lost" "my card" "ca"*"#.into()));
         assert_eq!(fts("\"OR* NEAR(a"), Some(r#""or" "near a""#.into()));
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_is_shown() {
+    fn an_excerpt_shows_the_text_around_a_match() {
         let text = format!("{} the debit card {}", "before ".repeat(30), "behind ".repeat(30));
         let shown = Query::parse("debit").unwrap().find(&text).unwrap();
         assert!(shown.starts_with("… before") && shown.ends_with("behind …"), "{shown}");

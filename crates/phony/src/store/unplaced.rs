@@ -1,30 +1,31 @@
-//! Orders that became no call: refused by a rule, not taken by the carrier, or of unknown outcome.
+//! Orders that became no call: refused by a rule, not accepted by the carrier, or of unknown
+//! outcome.
 
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Cursor, Filter};
+use super::{CallFilter, Cursor};
 
-/// The most orders that a store keeps; the oldest are forgotten first.
+/// The most orders that a store keeps; the oldest are deleted first.
 pub const MOST_ORDERS: usize = 10_000;
 
-/// What the id of an order begins with, which no call's at Twilio does.
+/// The prefix of an order's id, which no id of a call at Twilio has.
 const ID: &str = "OR";
 
-/// An order to call somebody of which no call came, as far as is known.
+/// An order to call somebody that led to no call, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnplacedOrder {
-    /// The order's id, where a call has the carrier's; `OR` and 16 hexadecimal digits.
+    /// The order's id: `OR` and 16 hexadecimal digits.
     pub id: CallSid,
-    /// When the order was given last.
+    /// When the order was last given.
     pub at: Timestamp,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The number called; what was typed, if it is none.
+    /// The number to call, or what was typed if it is not a number.
     pub to: String,
-    /// The number that would have called.
+    /// The number to call from.
     #[serde(default)]
     pub from: Option<String>,
     /// The scenario.
@@ -33,34 +34,34 @@ pub struct UnplacedOrder {
     /// The agent.
     #[serde(default)]
     pub agent: Option<String>,
-    /// Who ordered it, as in the ledger: a token's fingerprint.
+    /// Who gave the order, as in the ledger: the fingerprint of a token.
     #[serde(default)]
     pub by: String,
-    /// The name of who ordered it, if it is known.
+    /// The name of who gave the order, if known.
     #[serde(default)]
     pub who: Option<String>,
-    /// The rule that forbade it, or the kind of failure.
+    /// The rule that forbade the call, or the kind of failure.
     #[serde(default)]
     pub rule: Option<String>,
-    /// Why, in words.
+    /// The reason in words.
     #[serde(default)]
     pub reason: String,
 }
 
-/// What came of an order that became no call.
+/// The outcome of an order that became no call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The carrier was not asked.
+    /// A rule forbade it; the carrier was not asked.
     Refused,
-    /// The carrier has not taken it.
+    /// The carrier did not accept it.
     Failed,
-    /// It is not known whether the carrier has taken it.
+    /// It is unknown whether the carrier accepted it.
     Unknown,
 }
 
 impl Outcome {
-    /// As `status` has it in lists.
+    /// The `status` in lists.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,18 +73,18 @@ impl Outcome {
 }
 
 impl UnplacedOrder {
-    /// The id of the order that these hexadecimal digits tell from others.
+    /// The id made of the first 16 of these hexadecimal digits.
     ///
     /// # Panics
     ///
-    /// If they are no letters or digits.
+    /// If they are not letters or digits.
     #[must_use]
     pub fn id_of(digits: &str) -> CallSid {
         let digits = &digits[..digits.len().min(16)];
         CallSid::parse(&format!("{ID}{digits}")).expect("letters and digits are an id")
     }
 
-    /// The order as a document, in the form of a call's in lists.
+    /// The order as JSON, with the fields of a call in lists.
     #[must_use]
     pub fn document(&self) -> Value {
         json!({
@@ -106,16 +107,16 @@ impl UnplacedOrder {
         })
     }
 
-    /// The order's place in the list, among the calls.
+    /// The order's position in the list of calls.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor { started_ms: self.at.as_millisecond(), sid: self.id.clone() }
     }
 }
 
-impl Filter {
-    /// Whether orders that became no call may be wanted. They are no calls: only who asks for one of
-    /// their outcomes is shown them.
+impl CallFilter {
+    /// Whether orders that became no call can pass the filter. Since they are not calls, they are
+    /// listed only if one of their outcomes is asked for.
     #[must_use]
     pub fn wants_orders(&self) -> bool {
         let outcomes = [Outcome::Refused, Outcome::Failed, Outcome::Unknown];
@@ -127,16 +128,16 @@ impl Filter {
                 .is_some_and(|wanted| outcomes.iter().any(|outcome| outcome.as_str() == wanted))
     }
 
-    /// Whether calls may be wanted. None is `refused` or `unknown`; `failed` is also the carrier's
-    /// word for a call that it could not connect.
+    /// Whether calls can pass the filter. None is `refused` or `unknown`; `failed` is also the
+    /// carrier's status of a call that it could not connect.
     #[must_use]
     pub fn wants_calls(&self) -> bool {
         let no_call = [Outcome::Refused.as_str(), Outcome::Unknown.as_str()];
         self.status.as_deref().is_none_or(|wanted| !no_call.contains(&wanted))
     }
 
-    /// Whether an order that became no call is wanted. What is looked for with `query` is looked for
-    /// in its id, numbers, agent, scenario, rule and reason, and in the name of who ordered it.
+    /// Whether an order that became no call passes the filter. `query` is searched for in its id,
+    /// numbers, agent, scenario, rule and reason, and in the name of who gave it.
     #[must_use]
     pub fn admits_order(&self, order: &UnplacedOrder) -> bool {
         let from = order.from.as_deref().unwrap_or_default();
@@ -185,16 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_shown_to_who_asks_for_its_outcome_and_to_nobody_else() {
-        let filter = |status: Option<&str>| Filter {
+    fn an_order_is_listed_only_if_its_outcome_is_asked_for() {
+        let filter = |status: Option<&str>| CallFilter {
             status: status.map(str::to_owned),
-            ..Filter::default()
+            ..CallFilter::default()
         };
         assert!(filter(Some("failed")).admits_order(&order()));
         for status in [None, Some("ended"), Some("live"), Some("refused"), Some("completed")] {
             assert!(!filter(status).admits_order(&order()), "{status:?}");
         }
-        let narrower = |change: fn(&mut Filter)| {
+        let narrower = |change: fn(&mut CallFilter)| {
             let mut filter = filter(Some("failed"));
             change(&mut filter);
             filter.admits_order(&order())
@@ -208,7 +209,10 @@ mod tests {
             [("surv", true), ("Twilio REF", true), ("0123456", true), ("zz", false)]
         {
             let query = Query::parse(typed);
-            assert_eq!(Filter { query, ..filter(Some("failed")) }.admits_order(&order()), found);
+            assert_eq!(
+                CallFilter { query, ..filter(Some("failed")) }.admits_order(&order()),
+                found
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The last line of defence against phone numbers in logs.
+//! Masks phone numbers in the log.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ pub fn mask_numbers(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
-/// Where the text after the next plus sign begins.
+/// The index after the next plus sign.
 fn next_plus(text: &str, from: usize) -> Option<usize> {
     let rest = &text[from..];
     let plain = rest.find('+').map(|at| at + 1);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_lose_all_but_four_digits() {
+    fn phone_numbers_lose_all_but_four_digits() {
         assert_eq!(mask_numbers("from +15005550006 to +442071838750."), "from …0006 to …8750.");
         assert_eq!(mask_numbers("From=%2B15005550006&x"), "From=…0006&x");
     }

@@ -1,13 +1,13 @@
 //! Logs and metrics.
 //!
-//! One JSON object a line, to stdout and `call.log`: `timestamp`, `level`, `event`, `callSid`,
-//! then fields. Writing never delays a call: lines go to a thread through a bounded queue, and are
-//! dropped and counted when it is full. Secrets are never given to a log; phone numbers are masked
-//! here once more, whoever wrote them.
+//! The log is one JSON object per line, to stdout and `call.log`: `timestamp`, `level`, `event`,
+//! `callSid`, then fields. Writing never delays a call: lines go to a thread through a bounded
+//! queue, and are dropped and counted when it is full. Secrets are never logged; phone numbers are
+//! masked here once more, whatever the code that logs them does.
 
-mod lines;
+mod call_scope;
+mod log_layer;
 mod masking;
-mod of_call;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -21,17 +21,17 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
-pub use lines::Lines;
+pub use call_scope::in_call;
+pub use log_layer::LogLayer;
 pub use masking::mask_numbers;
-pub use of_call::of_call;
 
 use crate::config::LogSettings;
 use crate::data_dir::{explained, private};
 
-/// Lines that may wait for the disk.
+/// Lines that may be queued for the disk.
 const QUEUE: usize = 8192;
 
-/// Keeps the log alive; dropping it writes what is left.
+/// Keeps the log running; dropping it writes what is left.
 #[derive(Debug)]
 pub struct LogGuard {
     queue: Option<SyncSender<String>>,
@@ -41,7 +41,7 @@ pub struct LogGuard {
 impl Drop for LogGuard {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.take() {
-            // An empty line asks the writer to stop; the subscriber holds a sender for ever.
+            // An empty line stops the writer, since the global subscriber holds a sender for ever.
             drop(queue.send(String::new()));
         }
         if let Some(writer) = self.writer.take() {
@@ -52,7 +52,7 @@ impl Drop for LogGuard {
 
 /// Starts the log of this process: to `file` if one is given, and to stdout if asked.
 ///
-/// A log that was started before, as in tests, stays; then nothing is written by this one.
+/// If a log was started before, as in tests, that one stays, and this one writes nothing.
 pub fn start(settings: LogSettings, file: Option<&Path>, stdout: bool) -> io::Result<LogGuard> {
     let file = file.map(append_to).transpose()?.map(BufWriter::new);
     let (queue, lines) = sync_channel::<String>(QUEUE);
@@ -68,24 +68,24 @@ pub fn start(settings: LogSettings, file: Option<&Path>, stdout: bool) -> io::Re
     let subscriber = tracing_subscriber::registry().with(layer(settings, Arc::new(sink)));
     drop(tracing::subscriber::set_global_default(subscriber));
     std::panic::set_hook(Box::new(|panic| {
-        // The message may hold a caller's words; the place says enough to find the fault.
+        // The message may contain a caller's words; the location is enough to find the fault.
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(at, "a task panicked");
     }));
     Ok(LogGuard { queue: Some(queue), writer: Some(writer) })
 }
 
-/// The layer that turns what happens into lines, and gives them to `sink`.
+/// The layer that formats events as lines, and passes them to `sink`.
 pub fn layer<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>>(
     settings: LogSettings,
     sink: Arc<dyn Fn(String) + Send + Sync>,
 ) -> impl tracing_subscriber::Layer<S> {
-    let ours = if settings.debug { Level::DEBUG } else { Level::INFO };
-    let wanted = Targets::new().with_default(Level::WARN).with_target("phony", ours);
-    Lines::new(settings, sink).with_filter(wanted)
+    let level = if settings.debug { Level::DEBUG } else { Level::INFO };
+    let wanted = Targets::new().with_default(Level::WARN).with_target("phony", level);
+    LogLayer::new(settings, sink).with_filter(wanted)
 }
 
-/// The numbers of this process, as Prometheus reads them.
+/// The metrics of this process, for Prometheus.
 pub fn metrics_handle() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
@@ -136,7 +136,7 @@ fn write_lines(lines: &Receiver<String>, mut file: Option<BufWriter<File>>, stdo
             flush(out.as_mut());
             return;
         }
-        // A full disk or a closed pipe must not end the server; the line is lost.
+        // A full disk or a closed pipe must not stop the server; the line is lost.
         if let Some(file) = &mut file {
             drop(writeln!(file, "{line}"));
         }

@@ -59,7 +59,7 @@ impl HangUp {
         }
         let call = self.call.clone();
         self.tasks.spawn(async move {
-            if !record.keep(WRITING).await {
+            if !record.flush(WRITING).await {
                 tracing::warn!(callSid = %call, "an end that was ordered is not written yet");
             }
             for reply in waiting {

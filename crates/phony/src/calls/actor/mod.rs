@@ -29,7 +29,7 @@ use crate::ports::CarrierPort;
 use crate::ports::ModelPort;
 use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
-use crate::telemetry::of_call;
+use crate::telemetry::in_call;
 pub use hang_up::HangUp;
 use legs::{AmbiguousReport, Legs};
 pub use outbound::OutboundGuard;
@@ -75,7 +75,7 @@ pub struct Start {
 pub async fn run(start: Box<Start>) {
     metrics::counter!("phony_calls_total").increment(1);
     metrics::gauge!("phony_calls_live").increment(1.0);
-    of_call(start.identity.sid.clone(), task_set::run(|tasks| hold(start, tasks))).await;
+    in_call(start.identity.sid.clone(), task_set::run(|tasks| hold(start, tasks))).await;
 }
 
 async fn hold(start: Box<Start>, tasks: TaskSet) {

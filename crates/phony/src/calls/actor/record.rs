@@ -8,8 +8,8 @@ use phony_call::{CallSid, EndReason, Event, EventBody};
 
 use crate::calls::registry::Place;
 use crate::events::Publisher;
-use crate::store::CallLine;
-use crate::store::line::word;
+use crate::store::CallSummary;
+use crate::store::summary::wire_name;
 
 /// Closes the call's record when dropped, even by a panic, then removes it from the registry.
 pub(super) struct Record {
@@ -58,8 +58,8 @@ impl Drop for Record {
         let lasted = SignedDuration::try_from(lasted).unwrap_or(SignedDuration::ZERO);
         let at = self.began.1.checked_add(lasted).unwrap_or(self.began.1);
         let status = self.publisher.status();
-        let words = CallLine::last_words(status.as_deref(), self.reason, duration_ms);
-        for (seq, body) in (last + 1..).zip(words) {
+        let closing = CallSummary::closing_events(status.as_deref(), self.reason, duration_ms);
+        for (seq, body) in (last + 1..).zip(closing) {
             let event = Event { body, call: self.call.clone(), at, seq: Some(seq) };
             count(&event);
             self.publisher.publish(&event);
@@ -75,17 +75,18 @@ pub(super) fn count(event: &Event) {
             tracing::info!(?direction, agent, "call started");
         }
         EventBody::SessionEnd { reason, duration_ms } => {
-            let reason = word(reason);
+            let reason = wire_name(reason);
             metrics::counter!("phony_calls_ended_total", "reason" => reason.clone()).increment(1);
             tracing::info!(reason, duration_ms, "call ended");
         }
         EventBody::Latency { stage, ms, .. } => {
             #[expect(clippy::cast_precision_loss, reason = "latencies are far below 2^52 ms")]
             let seconds = *ms as f64 / 1000.0;
-            metrics::histogram!("phony_latency_seconds", "stage" => word(stage)).record(seconds);
+            metrics::histogram!("phony_latency_seconds", "stage" => wire_name(stage))
+                .record(seconds);
         }
         EventBody::Error { r#where, code, fatal, .. } => {
-            tracing::warn!(at = word(r#where), code, fatal, "trouble in the call");
+            tracing::warn!(at = wire_name(r#where), code, fatal, "trouble in the call");
         }
         _ => {}
     }

@@ -7,7 +7,7 @@ use phony_call::CallSid;
 use crate::cli::Usage;
 use crate::cli::api::{Api, named};
 use crate::cli::ui::{Ui, clean, has_terminal};
-use crate::history::{Deletion, Filter, History, Query, Wanted};
+use crate::history::{CallFilter, Deletion, History, ListQuery, Query};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -40,9 +40,9 @@ pub(super) async fn offline(history: &History, arguments: &Arguments) -> anyhow:
         let mut found = Vec::new();
         for status in [None, Some("refused"), Some("failed"), Some("unknown")] {
             let status = status.map(str::to_owned);
-            let filter = Filter { query: Query::parse(name), status, ..Filter::default() };
-            let listing = history.list(&Wanted { filter, after: None, limit: 200 }).await;
-            found.extend(listing.calls.into_iter().map(|(line, _)| line.sid));
+            let filter = CallFilter { query: Query::parse(name), status, ..CallFilter::default() };
+            let listing = history.list(&ListQuery { filter, after: None, limit: 200 }).await;
+            found.extend(listing.calls.into_iter().map(|(summary, _)| summary.sid));
             found.extend(listing.orders.into_iter().map(|order| order.id));
         }
         found.sort_unstable();

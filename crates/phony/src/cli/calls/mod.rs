@@ -18,7 +18,7 @@ pub(super) use self::tail::{Followed, follow};
 use super::api::{Api, server_url};
 use super::ui::Ui;
 use super::{Settings, block_on};
-use crate::history::{self, Filter, Unclear};
+use crate::history::{self, CallFilter, InvalidFilter};
 
 /// List the calls of a running server, show one, or watch one live and act in it.
 ///
@@ -101,9 +101,9 @@ struct Filters {
 
 impl Filters {
     /// The filter of a store.
-    fn filter(&self) -> Result<Filter, Unclear> {
+    fn filter(&self) -> Result<CallFilter, InvalidFilter> {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let which = history::Which {
+        let params = history::FilterParams {
             live: self.live.then(|| "true".to_owned()),
             q: given(&self.search),
             direction: given(&self.direction),
@@ -113,7 +113,7 @@ impl Filters {
             since: given(&self.since),
             until: given(&self.until),
         };
-        which.read()
+        params.read()
     }
 
     /// The query of the server's API.

@@ -3,7 +3,7 @@
 use phony_call::{Answerer, By, EndReason, EventBody};
 
 use crate::cli::ui::clean;
-use crate::store::line::word;
+use crate::store::summary::wire_name;
 
 /// What happened, in words; nothing for events that need no line of their own.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed needs no line of its own")]
@@ -18,7 +18,7 @@ pub(in crate::cli) fn describe(body: &EventBody) -> Option<String> {
         }
         EventBody::Status { status } => format!("the call is {}", status.as_str()),
         EventBody::AnsweredBy { disregarded: Some(why), who } => {
-            let who = word(who).replace('_', " ");
+            let who = wire_name(who).replace('_', " ");
             format!("{who} was reported, and disregarded: {}", clean(why))
         }
         EventBody::HangingUp { .. } => "the carrier is asked to end the call".to_owned(),

@@ -10,16 +10,17 @@ use crate::calls::Calls;
 use crate::history::{Deletion, History};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
-use crate::http::override_::Done;
+use crate::http::override_::Acknowledgement;
 
-/// Deletes a call that has ended: its record, what was said in it, and all that is found by it.
+/// Deletes a call that has ended: its events, what was said in it, and its entries in the search
+/// index.
 ///
 /// An order that became no call is deleted by its `orderId`.
 #[utoipa::path(
     delete, path = "/calls/{callSid}", tag = "calls", operation_id = "delete_call",
     params(("callSid" = String, Path, description = "The call")),
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 409, description = "The call is live", body = ErrorBody),
         (status = 503, description = "The store does not answer", body = ErrorBody),
@@ -31,7 +32,7 @@ pub(in crate::http) async fn delete(
     State(history): State<History>,
     _: Supervisor,
     Path(call): Path<String>,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Acknowledgement>, ApiError> {
     let call = CallSid::parse(&call).map_err(|_| ApiError::call_not_found())?;
     if calls.find(&call).is_some() {
         return Err(is_live());
@@ -39,7 +40,7 @@ pub(in crate::http) async fn delete(
     match history.delete(&call).await? {
         Deletion::Done => {
             tracing::info!(callSid = %call, "a supervisor deleted the call");
-            Ok(Done::ok())
+            Ok(Acknowledgement::ok())
         }
         Deletion::Unknown => Err(ApiError::call_not_found()),
         Deletion::Live => Err(is_live()),

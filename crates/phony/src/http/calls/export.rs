@@ -7,22 +7,22 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use crate::history::{Export, Form, History, Which};
+use crate::history::{Export, FilterParams, Form, History};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// In which form calls are wanted.
+/// The format of an export.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(in crate::http) struct ExportForm {
-    /// `jsonl`: a JSON object a line, with all there is about a call; `csv`: a table of calls;
+    /// `jsonl`: one JSON object per line, with all details of a call; `csv`: a table of calls;
     /// `txt`: what was said.
     format: Option<String>,
 }
 
-/// Calls to take away, newest first, as many as there are.
+/// Exports all calls that pass the filter, newest first.
 #[utoipa::path(
     get, path = "/calls/export", tag = "calls", operation_id = "export_calls",
-    params(Which, ExportForm),
+    params(FilterParams, ExportForm),
     responses(
         (status = 200, description = "JSON Lines, CSV or text", body = String),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
@@ -32,7 +32,7 @@ pub(in crate::http) struct ExportForm {
 pub(in crate::http) async fn export(
     State(history): State<History>,
     _: Supervisor,
-    Query(which): Query<Which>,
+    Query(params): Query<FilterParams>,
     Query(form): Query<ExportForm>,
 ) -> Result<Response, ApiError> {
     let (form, kind) = match form.format.as_deref() {
@@ -41,8 +41,8 @@ pub(in crate::http) async fn export(
         Some("txt") => (Form::Text, "text/plain; charset=utf-8"),
         Some(_) => return Err(ApiError::field("format", "is none of jsonl, csv, txt")),
     };
-    let mut export = Export::new(history, form, which.read()?);
-    // The first part tells whether there will be any.
+    let mut export = Export::new(history, form, params.read()?);
+    // Read first, so that an error of the store becomes an error response.
     let first = export.next().await.transpose()?;
     let parts = stream::unfold((first, export), async |(first, mut export)| {
         let part = match first {

@@ -5,38 +5,38 @@ use axum::extract::{Query, State};
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{CallLine, History, Listing, Match, UnplacedOrder, Wanted, Which};
+use crate::history::{self, FilterParams, History, ListQuery, Listing, Match, UnplacedOrder};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// How many calls a page holds unless told otherwise, and at most.
+/// The default number of calls on a page, and the maximum.
 const PAGE: (usize, usize) = (50, 200);
 
-/// Which part of the list is wanted.
+/// Which page of the list to return.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(in crate::http) struct Part {
-    /// How many at most; 50 unless told otherwise, 200 at most.
+pub(in crate::http) struct PageParams {
+    /// The most calls on the page: 50 by default, at most 200.
     limit: Option<String>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     cursor: Option<String>,
 }
 
 /// A page of calls, newest first.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(in crate::http) struct Page {
-    calls: Vec<Line>,
+pub(in crate::http) struct CallPage {
+    calls: Vec<CallSummary>,
     /// The cursor of the next page, if there is one.
     next: Option<String>,
-    /// The store does not answer: calls are missing that are not live here.
+    /// Whether the store does not answer, so that calls are missing that are not live here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     incomplete: bool,
 }
 
-/// One call of a list.
+/// One call in a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Line {
-    /// None for an order that became no call.
+struct CallSummary {
+    /// Null for an order that became no call.
     call_sid: Option<String>,
     from: String,
     to: String,
@@ -48,61 +48,62 @@ struct Line {
     started_at: String,
     /// Once it has ended.
     ended_at: Option<String>,
-    /// The carrier's word (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
-    /// `failed`, `canceled`) where it was told, else `live` or `ended`. Of an order that became no
+    /// The carrier's status (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
+    /// `failed`, `canceled`) if it is known, else `live` or `ended`. For an order that became no
     /// call `refused`, `failed` or `unknown`.
     status: String,
-    /// Whether it goes on.
+    /// Whether the call is live.
     live: bool,
     /// Once it has ended.
     duration_ms: Option<u64>,
     /// Why it ended.
     #[schema(value_type = Option<String>, example = "caller_hung_up")]
     end_reason: Option<EndReason>,
-    /// How many utterances were heard, of either side.
+    /// Utterances of either side.
     turns: u32,
-    /// What the model cost.
+    /// Cost of the model, in US dollars.
     cost_usd: f64,
     /// Where the words of `q` were said first.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
-    /// Of an order that became no call: by this it is shown and deleted, as a call is by its id.
+    place: Option<SearchMatch>,
+    /// For an order that became no call: its id, by which it is shown and deleted as a call is by
+    /// its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "OR0123456789abcdef")]
     order_id: Option<String>,
-    /// Of an order that became no call: its scenario.
+    /// For an order that became no call: its scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<String>,
-    /// Of an order that became no call: the rule that forbade it, or the kind of failure.
+    /// For an order that became no call: the rule that forbade it, or the kind of failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "do_not_call")]
     rule: Option<String>,
-    /// Of an order that became no call: why, in words.
+    /// For an order that became no call: the reason in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Of an order that became no call: who gave it, as in the ledger, a fingerprint of the token.
+    /// For an order that became no call: who gave it, as in the ledger: a fingerprint of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "token:0011aabb")]
     by: Option<String>,
-    /// Of an order that became no call: the name of who gave it, where it is known.
+    /// For an order that became no call: the name of who gave it, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     who: Option<String>,
 }
 
-/// Where words were said.
+/// A match of the words of `q`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Place {
-    /// The number of the event, which is that of the turn.
+struct SearchMatch {
+    /// The number of the event with the words.
     seq: u64,
-    /// The words around it.
+    /// An excerpt around the words.
     text: String,
 }
 
-/// The calls there are, newest first.
+/// Lists calls, newest first.
 #[utoipa::path(
-    get, path = "/calls", tag = "calls", operation_id = "list_calls", params(Which, Part),
+    get, path = "/calls", tag = "calls", operation_id = "list_calls", params(FilterParams, PageParams),
     responses(
-        (status = 200, body = Page),
+        (status = 200, body = CallPage),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
     ),
     security(("token" = []), ("cookie" = []))
@@ -110,46 +111,46 @@ struct Place {
 pub(in crate::http) async fn list(
     State(history): State<History>,
     _: Supervisor,
-    Query(which): Query<Which>,
-    Query(part): Query<Part>,
-) -> Result<Json<Page>, ApiError> {
-    let filter = which.read()?;
-    let limit = match given(part.limit.as_ref()) {
+    Query(params): Query<FilterParams>,
+    Query(page): Query<PageParams>,
+) -> Result<Json<CallPage>, ApiError> {
+    let filter = params.read()?;
+    let limit = match given(page.limit.as_ref()) {
         None => PAGE.0,
         Some(text) => match text.parse() {
             Ok(limit @ 1..) => std::cmp::min(limit, PAGE.1),
             Ok(0) | Err(_) => return Err(ApiError::field("limit", "is not a number from 1 on")),
         },
     };
-    let cursor = given(part.cursor.as_ref()).map(str::parse).transpose();
+    let cursor = given(page.cursor.as_ref()).map(str::parse).transpose();
     let after = cursor.map_err(|_| ApiError::field("cursor", "is not `next` of a page"))?;
-    let wanted = Wanted { filter, after, limit };
+    let wanted = ListQuery { filter, after, limit };
     let listing = history.list(&wanted).await;
-    Ok(Json(Page {
+    Ok(Json(CallPage {
         next: listing.next.as_ref().map(ToString::to_string),
         incomplete: listing.incomplete,
-        calls: lines(listing),
+        calls: summaries(listing),
     }))
 }
 
-/// What is empty is not given.
+/// Empty parameters count as missing.
 fn given(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 /// Calls, and orders among them, newest first.
-fn lines(listing: Listing) -> Vec<Line> {
+fn summaries(listing: Listing) -> Vec<CallSummary> {
     let calls = listing.calls.into_iter();
-    let calls = calls.map(|(line, place)| (line.cursor(), Line::new(line, place)));
+    let calls = calls.map(|(summary, place)| (summary.cursor(), CallSummary::new(summary, place)));
     let orders = listing.orders.into_iter();
-    let orders = orders.map(|order| (order.cursor(), Line::unplaced(order)));
-    let mut lines: Vec<_> = calls.chain(orders).collect();
-    lines.sort_by(|(a, _), (b, _)| b.cmp(a));
-    lines.into_iter().map(|(_, line)| line).collect()
+    let orders = orders.map(|order| (order.cursor(), CallSummary::unplaced(order)));
+    let mut summaries: Vec<_> = calls.chain(orders).collect();
+    summaries.sort_by(|(a, _), (b, _)| b.cmp(a));
+    summaries.into_iter().map(|(_, summary)| summary).collect()
 }
 
-impl Line {
-    /// An order that became no call, in the form of a call.
+impl CallSummary {
+    /// An order that became no call, with the fields of a call.
     fn unplaced(order: UnplacedOrder) -> Self {
         let at = order.at.to_string();
         Self {
@@ -177,25 +178,25 @@ impl Line {
         }
     }
 
-    fn new(line: CallLine, place: Option<Match>) -> Self {
-        let is_live = line.end.is_none();
+    fn new(summary: history::CallSummary, place: Option<Match>) -> Self {
+        let is_live = summary.end.is_none();
         let state = if is_live { "live" } else { "ended" };
         Self {
-            call_sid: Some(line.sid.to_string()),
-            from: line.from,
-            to: line.to,
-            direction: line.direction,
-            agent: line.agent,
-            carrier: line.carrier,
-            started_at: line.started.to_string(),
-            ended_at: line.end.map(|end| end.at.to_string()),
-            status: line.status.unwrap_or_else(|| state.to_owned()),
+            call_sid: Some(summary.sid.to_string()),
+            from: summary.from,
+            to: summary.to,
+            direction: summary.direction,
+            agent: summary.agent,
+            carrier: summary.carrier,
+            started_at: summary.started.to_string(),
+            ended_at: summary.end.map(|end| end.at.to_string()),
+            status: summary.status.unwrap_or_else(|| state.to_owned()),
             live: is_live,
-            duration_ms: line.end.map(|end| end.duration_ms),
-            end_reason: line.end.map(|end| end.reason),
-            turns: line.turns,
-            cost_usd: line.cost_usd,
-            place: place.map(|Match { seq, text }| Place { seq, text }),
+            duration_ms: summary.end.map(|end| end.duration_ms),
+            end_reason: summary.end.map(|end| end.reason),
+            turns: summary.turns,
+            cost_usd: summary.cost_usd,
+            place: place.map(|Match { seq, text }| SearchMatch { seq, text }),
             order_id: None,
             scenario: None,
             rule: None,

@@ -1,4 +1,4 @@
-//! `/calls` and what is below it.
+//! `/calls` and its sub-paths, except `POST /calls`.
 
 mod delete;
 mod export;

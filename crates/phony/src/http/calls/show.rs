@@ -13,12 +13,12 @@ use crate::history;
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Everything about one call.
+/// Returns all details of one call.
 ///
 /// Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
-/// with its `latency` by stage; `commands` and `overrides` with who wanted them; `latencies`,
-/// `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for. Of an
-/// order that became no call, by its `orderId`, what the list shows of it.
+/// with its `latency` by stage; `commands` and `overrides` with who issued them; `latencies`,
+/// `errors`, `usage`, `costUsd`; for a live call also what it is doing and waiting for. For the
+/// `orderId` of an order that became no call, what the list shows of it.
 #[utoipa::path(
     get, path = "/calls/{callSid}", tag = "calls",
     params(("callSid" = String, Path, description = "The call")),
@@ -40,12 +40,12 @@ pub(in crate::http) async fn show(
         None => None,
     };
     let history = &app.history;
-    let Some(line) = history.line(&call).await? else {
+    let Some(summary) = history.summary(&call).await? else {
         let order = history.order(&call).await?.ok_or_else(ApiError::call_not_found)?;
         return Ok(Json(order.document()));
     };
     let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
     let owner = if app.cluster.is_some() { Owner::OtherNode } else { Owner::Nobody };
-    let record = history::record(&line, snapshot, &events, owner);
-    Ok(Json(record.ok_or_else(ApiError::call_not_found)?))
+    let details = history::details(&summary, snapshot, &events, owner);
+    Ok(Json(details.ok_or_else(ApiError::call_not_found)?))
 }

@@ -15,14 +15,14 @@ use crate::history;
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// In which form a transcript is wanted.
+/// The format of a transcript.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(in crate::http) struct Form {
-    /// `json`, or `txt` for people.
+    /// `json`, or `txt` for plain text.
     format: Option<String>,
 }
 
-/// Who said what, as it was heard.
+/// Returns who said what, as it was heard.
 #[utoipa::path(
     get, path = "/calls/{callSid}/transcript", tag = "calls",
     params(("callSid" = String, Path, description = "The call"), Form),
@@ -39,19 +39,19 @@ pub(in crate::http) async fn transcript(
     Path(call): Path<String>,
     Query(form): Query<Form>,
 ) -> Result<Response, ApiError> {
-    let Json(record) = show(app, supervisor, Path(call)).await?;
-    if record["callSid"].is_null() {
+    let Json(details) = show(app, supervisor, Path(call)).await?;
+    if details["callSid"].is_null() {
         // An order that became no call.
         return Err(ApiError::call_not_found());
     }
     match form.format.as_deref() {
         None | Some("" | "json") => {
-            let body = json!({ "callSid": record["callSid"], "turns": record["turns"] });
+            let body = json!({ "callSid": details["callSid"], "turns": details["turns"] });
             Ok(Json(body).into_response())
         }
         Some("txt") => {
             let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-            Ok((kind, history::transcript(&record)).into_response())
+            Ok((kind, history::transcript(&details)).into_response())
         }
         Some(_) => Err(ApiError::field("format", "is neither json nor txt")),
     }

@@ -8,23 +8,24 @@ use phony_call::{Action, CallSid, Digits};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
-use super::{Done, act};
+use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Keys to press.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(in super::super) struct DtmfOrder {
+pub(in super::super) struct DtmfRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
-    /// One of `0-9 * #`, or, as `digits`, several of them and `w` for half a second of pause.
+    /// One of `0-9 * #`. The field `digits` in its place takes several, and `w` for a pause of 500
+    /// ms.
     #[schema(value_type = String, example = "5")]
     digit: Digits,
 }
 
-impl Read for DtmfOrder {
+impl Read for DtmfRequest {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         let call_sid = fields.call()?;
         let (name, keys) = match (fields.optional("digits")?, fields.optional("digit")?) {
@@ -41,9 +42,9 @@ impl Read for DtmfOrder {
 
 /// Presses keys.
 #[utoipa::path(
-    post, path = "/override/dtmf", tag = "override", request_body = DtmfOrder,
+    post, path = "/override/dtmf", tag = "override", request_body = DtmfRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -54,7 +55,7 @@ impl Read for DtmfOrder {
 pub(in super::super) async fn dtmf(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<DtmfOrder>,
-) -> Result<Json<Done>, ApiError> {
-    act(&calls, &supervisor, &order.call_sid, Action::Press(order.digit)).await
+    Body(request): Body<DtmfRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    act(&calls, &supervisor, &request.call_sid, Action::Press(request.digit)).await
 }

@@ -8,17 +8,17 @@ use phony_call::Action;
 
 use super::super::auth::Supervisor;
 use super::super::body::Body;
-use super::{CallOrder, Done, act};
+use super::{Acknowledgement, ActionRequest, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Hangs up, whatever the call is doing. Where there is no line to do it on, because the call rings, was
-/// lost or was transferred, the carrier is asked to; 502 if it does not, and it is asked again until
-/// the call is over.
+/// Hangs up, whatever the call is doing. If there is no line, because the call rings, was lost or
+/// was transferred, the carrier is asked to end it; if that fails, the response is 502, and the
+/// request is repeated until the call is over.
 #[utoipa::path(
-    post, path = "/override/end", tag = "override", request_body = CallOrder,
+    post, path = "/override/end", tag = "override", request_body = ActionRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -29,7 +29,7 @@ use crate::http::error::{ApiError, ErrorBody};
 pub(in super::super) async fn end(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<CallOrder>,
-) -> Result<Json<Done>, ApiError> {
-    act(&calls, &supervisor, &order.call_sid, Action::End).await
+    Body(request): Body<ActionRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    act(&calls, &supervisor, &request.call_sid, Action::End).await
 }

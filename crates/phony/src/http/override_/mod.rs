@@ -1,4 +1,5 @@
-//! What a supervisor does to a live call. The call decides; one endpoint, one file.
+//! The actions of supervisors on live calls, one file per endpoint. The call decides whether to
+//! accept.
 
 mod clarification;
 mod dtmf;
@@ -30,42 +31,42 @@ use crate::calls::Calls;
 use crate::cluster::SupervisorAction;
 use crate::http::error::ApiError;
 
-/// `{"status":"ok"}`.
+/// The response to a request that was carried out.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Done {
+pub(super) struct Acknowledgement {
     /// Always `ok`.
     status: &'static str,
 }
 
-impl Done {
+impl Acknowledgement {
     pub(super) fn ok() -> Json<Self> {
         Json(Self { status: "ok" })
     }
 }
 
-/// A request that names nothing but its call.
+/// An action without parameters.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct CallOrder {
+pub(super) struct ActionRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
 }
 
-impl Read for CallOrder {
+impl Read for ActionRequest {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         Ok(Self { call_sid: fields.call()? })
     }
 }
 
-/// Gives an action to its call, and waits for the call's word.
+/// Sends an action to its call, and waits until it is accepted or refused.
 async fn act(
     calls: &Calls,
     supervisor: &Supervisor,
     call: &CallSid,
     action: Action,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Acknowledgement>, ApiError> {
     let order = SupervisorAction { action, by: Some(supervisor.id().clone()) };
     calls.act(call, order).await?;
-    Ok(Done::ok())
+    Ok(Acknowledgement::ok())
 }

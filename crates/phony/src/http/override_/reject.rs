@@ -8,26 +8,26 @@ use phony_call::{Action, CallSid, TurnId};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
-use super::{Done, act};
+use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// A refusal of a held reply.
+/// The rejection of a held reply.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(in super::super) struct RejectOrder {
+pub(in super::super) struct RejectRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
     /// Up to 4 KB.
     reason: Option<String>,
-    /// The held reply that is meant: the `turn` of its `pending_response`. If it has been decided
-    /// on meanwhile, the answer is 409. Without it, whichever reply is held.
+    /// The held reply: the `turn` of its `pending_response`. If it was settled meanwhile, the
+    /// response is 409. If absent, whichever reply is held.
     #[schema(value_type = Option<u32>)]
     reply: Option<TurnId>,
 }
 
-impl Read for RejectOrder {
+impl Read for RejectRequest {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         let reply = fields.optional_number("reply")?.map(TurnId);
         Ok(Self { call_sid: fields.call()?, reason: fields.optional_words("reason")?, reply })
@@ -36,9 +36,9 @@ impl Read for RejectOrder {
 
 /// Drops a held reply; the AI tries again with the reason.
 #[utoipa::path(
-    post, path = "/override/reject", tag = "override", request_body = RejectOrder,
+    post, path = "/override/reject", tag = "override", request_body = RejectRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -49,8 +49,8 @@ impl Read for RejectOrder {
 pub(in super::super) async fn reject(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<RejectOrder>,
-) -> Result<Json<Done>, ApiError> {
-    let RejectOrder { call_sid, reason, reply } = order;
+    Body(request): Body<RejectRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    let RejectRequest { call_sid, reason, reply } = request;
     act(&calls, &supervisor, &call_sid, Action::Reject { reason, reply }).await
 }

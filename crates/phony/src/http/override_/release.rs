@@ -8,15 +8,15 @@ use phony_call::Action;
 
 use super::super::auth::Supervisor;
 use super::super::body::Body;
-use super::{CallOrder, Done, act};
+use super::{Acknowledgement, ActionRequest, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Lets the AI go on, knowing what was said.
+/// Hands the call back to the AI, which knows what was said.
 #[utoipa::path(
-    post, path = "/override/release", tag = "override", request_body = CallOrder,
+    post, path = "/override/release", tag = "override", request_body = ActionRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -27,7 +27,7 @@ use crate::http::error::{ApiError, ErrorBody};
 pub(in super::super) async fn release(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<CallOrder>,
-) -> Result<Json<Done>, ApiError> {
-    act(&calls, &supervisor, &order.call_sid, Action::Release).await
+    Body(request): Body<ActionRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    act(&calls, &supervisor, &request.call_sid, Action::Release).await
 }

@@ -8,19 +8,19 @@ use phony_call::Action;
 
 use super::super::auth::Supervisor;
 use super::super::body::Body;
-use super::{CallOrder, Done, act};
+use super::{Acknowledgement, ActionRequest, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Silences the AI; a human speaks through `/override/text`.
 ///
-/// Whoever orders it holds the takeover and is to be seen: by an open `/events/ws`, or by orders. If
-/// they are not, the others are alarmed after 20 s and the AI goes on after 60 s. A takeover that
-/// somebody else holds is taken over from them.
+/// The supervisor holds the takeover, and counts as present with an open `/events/ws` or by sending
+/// requests. If they are absent, the others are alerted after 20 s and the AI goes on after 60 s. A
+/// takeover held by another supervisor passes to this one.
 #[utoipa::path(
-    post, path = "/override/takeover", tag = "override", request_body = CallOrder,
+    post, path = "/override/takeover", tag = "override", request_body = ActionRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -31,7 +31,7 @@ use crate::http::error::{ApiError, ErrorBody};
 pub(in super::super) async fn takeover(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<CallOrder>,
-) -> Result<Json<Done>, ApiError> {
-    act(&calls, &supervisor, &order.call_sid, Action::TakeOver).await
+    Body(request): Body<ActionRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    act(&calls, &supervisor, &request.call_sid, Action::TakeOver).await
 }

@@ -8,37 +8,37 @@ use phony_call::{Action, CallSid, TurnId};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
-use super::{Done, act};
+use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Words for the caller.
+/// Words to speak to the caller.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(in super::super) struct TextOrder {
+pub(in super::super) struct TextRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
     /// Up to 4 KB.
     text: String,
-    /// The held reply that this is meant to send: the `turn` of its `pending_response`. If it has
-    /// been decided on meanwhile, nothing is spoken and the answer is 409.
+    /// The held reply to send, edited or not: the `turn` of its `pending_response`. If it was
+    /// settled meanwhile, nothing is spoken and the response is 409.
     #[schema(value_type = Option<u32>)]
     reply: Option<TurnId>,
 }
 
-impl Read for TextOrder {
+impl Read for TextRequest {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         let reply = fields.optional_number("reply")?.map(TurnId);
         Ok(Self { call_sid: fields.call()?, text: fields.words("text")?, reply })
     }
 }
 
-/// Speaks to the caller now, exactly these words; also sends a held reply, as it is or edited.
+/// Speaks exactly these words to the caller now; also sends a held reply, edited or not.
 #[utoipa::path(
-    post, path = "/override/text", tag = "override", request_body = TextOrder,
+    post, path = "/override/text", tag = "override", request_body = TextRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -49,8 +49,8 @@ impl Read for TextOrder {
 pub(in super::super) async fn text(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<TextOrder>,
-) -> Result<Json<Done>, ApiError> {
-    let TextOrder { call_sid, text, reply } = order;
+    Body(request): Body<TextRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    let TextRequest { call_sid, text, reply } = request;
     act(&calls, &supervisor, &call_sid, Action::Say { text, reply }).await
 }

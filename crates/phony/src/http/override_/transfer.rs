@@ -8,23 +8,23 @@ use phony_call::{Action, CallSid, NotDialled, PhoneNumber, Unreadable};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
-use super::{Done, act};
+use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Whom to dial.
+/// Where to transfer the call.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(in super::super) struct TransferOrder {
+pub(in super::super) struct TransferRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
-    /// E.164; `number` is read in its place.
+    /// E.164; `number` is accepted in its place.
     #[schema(value_type = String, example = "+15005550006")]
     target: PhoneNumber,
 }
 
-impl Read for TransferOrder {
+impl Read for TransferRequest {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         let call_sid = fields.call()?;
         let (name, number) = match (fields.optional("target")?, fields.optional("number")?) {
@@ -34,7 +34,7 @@ impl Read for TransferOrder {
         };
         let target = PhoneNumber::parse(number).map_err(|error| {
             match PhoneNumber::typed(number, None) {
-                // It is understood, and against a rule, as in an order to call somebody.
+                // A valid number that a rule forbids, as in an order to call somebody.
                 Err(Unreadable::Never(why @ (NotDialled::Withheld | NotDialled::Emergency))) => {
                     why.into()
                 }
@@ -45,11 +45,11 @@ impl Read for TransferOrder {
     }
 }
 
-/// Dials the call on.
+/// Transfers the call.
 #[utoipa::path(
-    post, path = "/override/transfer", tag = "override", request_body = TransferOrder,
+    post, path = "/override/transfer", tag = "override", request_body = TransferRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -60,7 +60,7 @@ impl Read for TransferOrder {
 pub(in super::super) async fn transfer(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<TransferOrder>,
-) -> Result<Json<Done>, ApiError> {
-    act(&calls, &supervisor, &order.call_sid, Action::Transfer(order.target)).await
+    Body(request): Body<TransferRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    act(&calls, &supervisor, &request.call_sid, Action::Transfer(request.target)).await
 }

@@ -8,14 +8,14 @@ use phony_call::{Action, CallSid};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
-use super::{Done, act};
+use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Guidance for the AI.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(in super::super) struct WhisperOrder {
+pub(in super::super) struct WhisperRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
@@ -23,17 +23,17 @@ pub(in super::super) struct WhisperOrder {
     text: String,
 }
 
-impl Read for WhisperOrder {
+impl Read for WhisperRequest {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         Ok(Self { call_sid: fields.call()?, text: fields.words("text")? })
     }
 }
 
-/// Guides the AI; never spoken itself.
+/// Gives the AI guidance, which is never spoken itself.
 #[utoipa::path(
-    post, path = "/override/whisper", tag = "override", request_body = WhisperOrder,
+    post, path = "/override/whisper", tag = "override", request_body = WhisperRequest,
     responses(
-        (status = 200, body = Done),
+        (status = 200, body = Acknowledgement),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
@@ -44,7 +44,7 @@ impl Read for WhisperOrder {
 pub(in super::super) async fn whisper(
     State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
-    Body(order): Body<WhisperOrder>,
-) -> Result<Json<Done>, ApiError> {
-    act(&calls, &supervisor, &order.call_sid, Action::Whisper(order.text)).await
+    Body(request): Body<WhisperRequest>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    act(&calls, &supervisor, &request.call_sid, Action::Whisper(request.text)).await
 }

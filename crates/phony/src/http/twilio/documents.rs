@@ -1,4 +1,4 @@
-//! The TwiML that we answer with.
+//! The TwiML that the webhooks return.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,10 +13,10 @@ use crate::app::App;
 use crate::calls::RingResponse;
 use crate::config::RelaySettings;
 
-/// A document as a response.
+/// A TwiML document as a response.
 pub(super) struct Document {
     twiml: Twiml,
-    /// The next request shall come over another connection.
+    /// Whether to close the connection, so that the next request uses another one.
     parts: bool,
 }
 
@@ -35,22 +35,22 @@ impl IntoResponse for Document {
 }
 
 impl Document {
-    /// Nothing to do.
+    /// An empty document.
     pub(super) fn empty() -> Self {
         Twiml::new().into()
     }
 
-    /// Hang up.
+    /// Hangs up.
     pub(super) fn hang_up() -> Self {
         Twiml::new().then(Verb::Hangup).into()
     }
 
-    /// Let a call that has not been answered find us engaged.
+    /// Rejects an unanswered call as busy.
     pub(super) fn busy() -> Self {
         Twiml::new().then(Verb::Reject { reason: Some("busy".into()) }).into()
     }
 
-    /// A last sentence, then hang up.
+    /// Speaks a sentence, then hangs up.
     pub(super) fn apology(app: &App, text: &str) -> Self {
         let language = Some(app.config.relay.language.clone());
         let options = SayOptions { language, ..SayOptions::default() };
@@ -58,7 +58,8 @@ impl Document {
         Twiml::new().then(say).then(Verb::Hangup).into()
     }
 
-    /// Come again, which may reach another server: at once the first time, then a second later.
+    /// Redirects Twilio to the same URL, which may reach another server: at once the first time,
+    /// then after a second.
     pub(super) fn come_again(app: &App, again: u32) -> Self {
         let authority = app.authority();
         let url = format!("https://{authority}/start_call?again={}", again + 1);
@@ -67,12 +68,12 @@ impl Document {
             _ => Twiml::new().then(Verb::Pause(Pause { length_s: Some(1) })),
         };
         let twiml = document.then(Verb::Redirect(Redirect { url, method: None }));
-        // A kept connection would bring it here again, past any balancer.
+        // A kept-alive connection would bring it here again, past any load balancer.
         Self { twiml, parts: true }
     }
 
-    /// Connect the call to our relay socket, with a token made for it alone. A call that is gone
-    /// is hung up.
+    /// Connects the call to the relay socket, with a token made for it alone. Hangs up if the call
+    /// is gone.
     pub(super) async fn relay(app: &App, call: &CallSid) -> Self {
         let agent = app.calls.agent_of(call);
         match app.calls.next_token(call).await {
@@ -81,7 +82,7 @@ impl Document {
         }
     }
 
-    /// What a call is answered that rings.
+    /// The response to a ringing call.
     pub(super) fn of_ringing(app: &App, ringing: RingResponse) -> Self {
         match ringing {
             RingResponse::Connect { token, agent } => Self::connect(app, token, agent.as_deref()),
@@ -102,7 +103,7 @@ impl Document {
         Twiml::new().then(Verb::relay(relay, action(&authority))).into()
     }
 
-    /// Connect the caller with somebody else.
+    /// Connects the caller to another number.
     pub(super) fn dial(
         app: &App,
         target: &PhoneNumber,
@@ -123,7 +124,7 @@ impl Document {
         Twiml::new().then(Verb::Dial(Dial { options, numbers: vec![number] })).into()
     }
 
-    /// What a call says about how it goes on.
+    /// The document for how a call goes on.
     pub(super) async fn of_next(
         app: &App,
         call: &CallSid,
@@ -144,7 +145,7 @@ fn action(authority: &str) -> String {
     format!("https://{authority}/call_ended")
 }
 
-/// Its own language, and its own voice, which is of a provider.
+/// The agent's own language, and its own voice with the voice's provider.
 fn speak_as(agent: &Agent, options: &mut RelayOptions) {
     if let Some(language) = &agent.language {
         options.language = Some(language.clone());
@@ -161,7 +162,7 @@ fn speak_as(agent: &Agent, options: &mut RelayOptions) {
     }
 }
 
-/// No greeting: the call says it as the first words on the socket, so that it knows what was heard.
+/// Without a greeting: the call sends it over the socket, so that it knows what was heard.
 fn options(settings: &RelaySettings) -> RelayOptions {
     RelayOptions {
         language: Some(settings.language.clone()),

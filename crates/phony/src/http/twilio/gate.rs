@@ -1,9 +1,9 @@
-//! Who may come in: requests signed by Twilio.
+//! Authentication of Twilio: signed requests.
 //!
-//! A signature covers the URL as Twilio was told it, so the URL is rebuilt from the configuration
-//! and the raw request line, never from forwarded headers (Twilio, "Webhooks security"). Only while
-//! no public host is configured does the request's own `Host` count, since the server is then
-//! reachable from this machine alone.
+//! A signature covers the URL as it was given to Twilio, so the URL is rebuilt from the
+//! configuration and the raw request line, never from forwarded headers (Twilio, "Webhooks
+//! security"). Only while no public host is configured does the request's own `Host` count, since
+//! the server is then reachable from this machine alone.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -107,7 +107,7 @@ fn webhook_urls(app: &App, headers: &HeaderMap, target: &str) -> Vec<String> {
     urls.collect()
 }
 
-/// Path and query, as they stand in the request line.
+/// Path and query, exactly as in the request line.
 fn target(parts: &Parts) -> String {
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
     uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)

@@ -1,4 +1,4 @@
-//! What Twilio calls: webhooks and the relay socket.
+//! The endpoints for Twilio: webhooks and the relay socket.
 //!
 //! Everything that comes from Twilio is signed with the account's auth token, sockets too, and is
 //! refused with 403 otherwise. A socket must also bring the single-use token that the TwiML of its
@@ -18,7 +18,7 @@ use super::AppState;
 /// The largest body of a webhook, in bytes. Twilio sends about 2 KB.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// The routes that Twilio calls.
+/// The routes for Twilio.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(webhooks::receive_call))

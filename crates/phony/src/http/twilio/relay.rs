@@ -1,4 +1,4 @@
-//! `WS /relay/ws`: the socket of ConversationRelay, admitted to its call.
+//! `WS /relay/ws`: the socket of ConversationRelay, attached to its call.
 
 use std::sync::Arc;
 
@@ -46,15 +46,15 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
         if first.is_some() {
             tracing::warn!("a relay socket without the token of its call was refused");
         } else {
-            // As the doctor does, to see whether sockets come through.
+            // The doctor does this to see whether sockets get through.
             tracing::debug!("a relay socket that named no call was closed");
         }
         return refuse(pending, CloseCode::Policy, "no valid token").await;
     };
     let (calls, of) = (Arc::clone(&app.calls), call.clone());
     let after = move |left| async move {
-        // The far side has not heard the goodbye: its network is told. It may be told for longer than
-        // the call's own task lasts.
+        // The carrier was not told to hang up over the socket, so it is told by REST, which may
+        // take longer than the call's own task lasts.
         if let Some(Departure { next: Next::HangUp, clean: false }) = left {
             calls.hang_up_behind(&of);
         }
@@ -66,7 +66,7 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
     tracing::debug!(callSid = %call, "relay socket up");
 }
 
-/// The call that the socket may carry: the one that its token was made for.
+/// The call that the socket belongs to: the one that its token was made for.
 async fn admit(app: &App, setup: &Setup) -> Option<(Handle, CallSid)> {
     let token = setup.custom_parameters.get("token")?;
     let call = CallSid::parse(&setup.call_sid).ok()?;

@@ -1,4 +1,4 @@
-//! Twilio's webhooks: a call begins, a session ends, a call changes its state (Twilio, "TwiML for
+//! Twilio's webhooks: a call starts, a session ends, a call changes its status (Twilio, "TwiML for
 //! Programmable Voice: request parameters").
 
 use std::sync::Arc;
@@ -23,28 +23,29 @@ use crate::cluster::{LegReport, Report};
 use crate::http::error::{ApiError, ErrorBody};
 use crate::outbound::CallLocation;
 
-/// What the URL asks for that is given to the carrier; the signature covers it.
+/// The query of a webhook's URL, which the signature covers.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
-    /// The id of the agent that shall answer, if not the number's own.
+    /// The id of the agent that answers, if not the one of the number.
     agent: Option<String>,
 }
 
-/// What the URL of a call of ours asks for besides.
+/// The additional query of an outbound call's URL.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    /// How often the carrier was told to come again.
+    /// How many times the carrier was redirected.
     #[serde(default)]
     again: u32,
 }
 
-/// How often the carrier is told to come again for a call of ours of which a server knows nothing
-/// while Redis does not answer. A balancer sends it to another server before long, or Redis is back.
+/// How many times the carrier is redirected for an outbound call that is unknown to this server
+/// while Redis does not answer. Before long a load balancer sends it to another server, or Redis is
+/// back.
 const COME_AGAIN: u32 = 8;
 
-/// An inbound call: somebody rings one of our numbers.
+/// An inbound call to one of the configured numbers.
 #[utoipa::path(
     post, path = "/receive_call", tag = "carrier", params(Wanted),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
@@ -62,7 +63,7 @@ pub(super) async fn receive_call(
     answer(&app, &wanted, &form, Direction::Inbound).await
 }
 
-/// An outbound call has been answered.
+/// An outbound call was answered.
 #[utoipa::path(
     post, path = "/start_call", tag = "carrier", params(Wanted, Asked),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
@@ -82,7 +83,7 @@ pub(super) async fn start_call(
     if VoiceRequest::from_form(&form).call_status.is_final() {
         return Ok(Document::empty());
     }
-    // It may be faster than the answer to our own request, and reach another server.
+    // It may arrive before the response to the request that placed the call, and at another server.
     match app.outbound.locate(&call, &VoiceRequest::from_form(&form).to).await {
         CallLocation::Here => {
             let ringing = app.calls.ring_here(&call).await.unwrap_or(RingResponse::Nothing);
@@ -94,7 +95,7 @@ pub(super) async fn start_call(
         }
         CallLocation::Ended => Ok(Document::hang_up()),
         CallLocation::Unknown => answer(&app, &wanted, &form, Direction::Outbound).await,
-        // Who speaks, and on which errand, is not known here.
+        // The agent and the scenario are not known here.
         CallLocation::Unreachable if asked.again < COME_AGAIN => {
             let again = asked.again;
             tracing::warn!(callSid = %call, again, "a call of ours is not known here; it is asked again");
@@ -106,7 +107,7 @@ pub(super) async fn start_call(
     }
 }
 
-/// A relay session, or a dialled leg, is over: how does the call go on?
+/// A relay session or a dialled leg has ended: says how the call goes on.
 #[utoipa::path(
     post, path = "/call_ended", tag = "carrier",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
@@ -137,7 +138,7 @@ pub(super) async fn call_ended(
     })
 }
 
-/// A call has changed its state.
+/// A call has changed its status.
 #[utoipa::path(
     post, path = "/call_status", tag = "carrier",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
@@ -161,7 +162,7 @@ pub(super) async fn call_status(
     if update.direction.starts_with("outbound") {
         app.outbound.locate(&call, &update.to).await;
     }
-    // Reports of a call that is over change nothing.
+    // Reports about a call that has ended change nothing.
     let answered = answerer(&update.answered_by).map(Report::AnsweredBy);
     let got_to = match (end_status(&update.call_status), progress(&update.call_status)) {
         (Some(status), _) => Some(Report::Over(status)),
@@ -205,19 +206,18 @@ async fn answer(
     }
 }
 
-/// An answer of ours did not get through, and the carrier asks here for once more (Twilio,
-/// `VoiceFallbackUrl`): a call that was taken already, here or by another process, goes on. `None`
-/// for one that nobody has taken.
+/// The document after a response to the carrier was lost (Twilio, `VoiceFallbackUrl`): a call that
+/// is already connected, on this node or another, goes on. `None` for a call that is not connected.
 async fn after_failure(
     app: &App,
     call: &CallSid,
     form: &Form,
 ) -> Result<Option<Document>, ApiError> {
-    // Nobody was connected yet: the same answer as before.
+    // Not connected yet: the same document as before.
     if app.calls.has_connected(call) == Some(false) {
         return Ok(None);
     }
-    // It does not say which line was lost.
+    // The request does not say which line was lost.
     let report = LegReport { end: LegEnd::Failed, leg: None };
     let next = app.calls.leg_ended(call, &report).await;
     tracing::warn!(callSid = %call, known = next.is_some(), "an answer was lost");
@@ -225,8 +225,8 @@ async fn after_failure(
         let caller_id = our_number(app, form);
         return Ok(Some(Document::of_next(app, call, &next, caller_id.as_ref()).await));
     }
-    let line = app.history.line(call).await?;
-    Ok(line.filter(|line| line.end.is_some()).map(|_| Document::hang_up()))
+    let summary = app.history.summary(call).await?;
+    Ok(summary.filter(|summary| summary.end.is_some()).map(|_| Document::hang_up()))
 }
 
 fn call_of(form: &Form) -> Result<CallSid, ApiError> {
@@ -234,7 +234,7 @@ fn call_of(form: &Form) -> Result<CallSid, ApiError> {
     CallSid::parse(sid).map_err(|error| ApiError::field("CallSid", &format!("is {error}")))
 }
 
-/// Why the carrier asks how a call goes on, and about which of its sessions or dialled legs.
+/// Why the carrier asks how a call goes on, and which session or dialled leg has ended.
 fn leg_report(form: &Form) -> LegReport {
     let end = leg_end(form);
     let leg = match &end {
@@ -247,7 +247,7 @@ fn leg_report(form: &Form) -> LegReport {
 fn leg_end(form: &Form) -> LegEnd {
     let session = SessionEnd::from_form(form);
     let dial = DialResult::from_form(form);
-    // Whatever else has ended: who is not on the line any more does not come back.
+    // Whatever else has ended: a caller who has hung up does not come back.
     let caller_left = session.call_status.is_final();
     if !dial.dial_call_status.as_str().is_empty() {
         let answered = dial.dial_bridged.unwrap_or(matches!(
@@ -265,7 +265,7 @@ fn leg_end(form: &Form) -> LegEnd {
     }
 }
 
-/// What the `end` frame of a relay session carried, to come back when the session has ended.
+/// The data of the `end` frame of a relay session, which Twilio returns when the session has ended.
 #[derive(Debug, Deserialize)]
 struct Handoff {
     reason: String,
@@ -282,8 +282,8 @@ fn parting(handoff_data: &str) -> Parting {
     }
 }
 
-/// For a call that nobody knows, or no longer: the frame that ended it may have said how it goes on.
-/// What is not clear ends the call; nobody is left on a silent line.
+/// The document for an unknown call: the frame that ended its session may say how it goes on.
+/// Otherwise the call is hung up, so that the caller is not left in silence.
 fn of_unknown(app: &App, end: &LegEnd, caller_id: Option<&PhoneNumber>) -> Document {
     let policy = &app.config.policy;
     match end {
@@ -296,7 +296,7 @@ fn of_unknown(app: &App, end: &LegEnd, caller_id: Option<&PhoneNumber>) -> Docum
     }
 }
 
-/// For a call that was ended, and shall not go on.
+/// The document for a call that has ended: hangs up.
 fn of_ended(end: &LegEnd) -> Document {
     match end {
         LegEnd::Completed | LegEnd::Dialled { caller_left: true, .. } => Document::empty(),
@@ -311,7 +311,7 @@ fn our_number(app: &App, form: &Form) -> Option<PhoneNumber> {
     app.our_number(&request.from, &request.to, direction)
 }
 
-/// Who answered, where the report says so.
+/// Who answered, if the report says so.
 fn answerer(by: &AnsweredBy) -> Option<Answerer> {
     match by {
         AnsweredBy::Human => Some(Answerer::Human),

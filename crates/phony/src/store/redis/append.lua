@@ -1,10 +1,10 @@
--- Appends to one call's record, unless another node owns it or events before these are missing.
--- KEYS: the call, its events, its words, all calls, the open calls, the calls in no segment of the index,
--- the calls whose status has changed since they were put into one, the bytes of all, the slots of live
--- outbound calls. ARGV: id, term, number of the last event known to be stored, node, start in ms, line
--- (the call's summary), status, channel, ms to keep it after its end (0: for ever), ms of its slot (0: it
--- has none), then for each event: number, JSON, turns, cost, end, words.
--- Returns {0, last} if it is stored, {1, last} if events are missing, {2, term} if another node owns it.
+-- Appends to a call, unless it has another owner or something before it is missing. KEYS: the call,
+-- its events, its words, all calls, the open calls, those that are not indexed, those whose status
+-- has changed since they were indexed, the total of bytes, the live outbound calls. ARGV: id, term,
+-- last event known to be stored, node, start in ms, summary, status, channel, ms to keep the call
+-- after its end (0: for ever), ms of its place among the live outbound calls (0: inbound), then for
+-- each event: number, JSON, turns, cost, end, words. Returns {0, last} if appended, {1, last} if
+-- something is missing, {2, term} if another node owns it.
 local term, after = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HMGET', KEYS[1], 'term', 'last', 'node', 'part')
 local last = tonumber(known[2] or '0')

@@ -8,35 +8,35 @@ use ::redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, cmd};
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-/// How long to stay on a connection to a server that takes no writes before another one is made.
+/// How long to stay on a connection to a read-only server before another one is made.
 const READ_ONLY: Duration = Duration::from_secs(1);
 
-/// A connection to Redis that is made again when the server closes it, as it does when it restarts,
+/// A connection to Redis that reconnects when the server closes it, as it does when it restarts,
 /// fails over or drops idle clients.
 ///
-/// A closed connection is noticed by the command that is sent next, or by the one that waits for its
-/// answer just then. That command is sent once more over the new connection, so whatever goes
-/// through here must be one that may be carried out twice with the effect and the answer of once.
-/// What may not goes through `once`.
+/// The next command notices that the connection is closed, or the one that is waiting for its
+/// reply. It is sent once more over the new connection, so every command must be idempotent. Others
+/// are sent through `once`.
 ///
 /// After a failover the old server may live on as a replica and keep its connections. It refuses
-/// writes with `READONLY` for ever, while its name leads to the new server already. Such a connection
-/// is given up, so that the next one is made to whoever has the name.
+/// writes with `READONLY` for ever, although its name already resolves to the new server. Such a
+/// connection is abandoned, so that the next one reaches the new server.
 #[derive(Clone)]
 pub struct Connection {
     manager: ConnectionManager,
-    /// When a connection to a read-only server was given up last.
+    /// When a connection to a read-only server was last abandoned.
     given_up: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Connection {
-    /// The same connection for commands that must not be carried out twice. They fail when the
-    /// connection was closed.
+    /// The same connection for commands that must not run twice. They fail if the connection was
+    /// closed.
     pub(crate) fn once(&self) -> ConnectionManager {
         self.manager.clone()
     }
 
-    /// Has the server close the connection, at most once in a while: it may stay read-only.
+    /// Has the server close the connection, but not more often than `READ_ONLY`, since the new one
+    /// may be read-only too.
     async fn give_up(&mut self) {
         let now = now();
         {
@@ -47,8 +47,8 @@ impl Connection {
             *given_up = Some(now);
         }
         tracing::warn!("Redis takes no writes over this connection, which is made anew");
-        // The manager connects again when it finds its connection closed, by the second command at
-        // the latest.
+        // The manager reconnects when it finds its connection closed, at the second command at the
+        // latest.
         drop(self.manager.send_packed_command(&cmd("QUIT")).await);
         drop(self.manager.send_packed_command(&cmd("PING")).await);
     }
@@ -103,8 +103,8 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Whether a connection that had been made was closed. One that cannot be made, or does not answer
-/// in time, is not worth another attempt.
+/// Whether an established connection was closed. One that is refused or times out is not worth
+/// another attempt.
 fn was_closed<T>(answer: &RedisResult<T>) -> bool {
     let closed = |error: &RedisError| {
         error.is_connection_dropped() && !error.is_connection_refusal() && !error.is_timeout()
@@ -112,12 +112,12 @@ fn was_closed<T>(answer: &RedisResult<T>) -> bool {
     answer.as_ref().err().is_some_and(closed)
 }
 
-/// Whether the server is a replica that takes no writes.
+/// Whether the server is a read-only replica.
 fn is_read_only(error: &RedisError) -> bool {
     error.code() == Some("READONLY")
 }
 
-/// The same, of an answer among several.
+/// The same for one reply of a pipeline.
 fn is_refusal_to_write(value: &Value) -> bool {
     if let Value::Array(values) = value {
         return values.iter().any(is_refusal_to_write);

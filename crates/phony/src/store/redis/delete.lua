@@ -1,8 +1,8 @@
--- Deletes a call, unless it is in a segment of the index that it was not taken out of.
--- KEYS: the call, its events, its words, all calls, the open calls, the calls in no segment of the index,
--- the calls whose status has changed since they were put into one, the bytes of all, the slots of live
--- outbound calls. ARGV: id, the segment that it was taken out of (empty: none). Returns whether there was
--- one, or nothing if another node has put it into a segment meanwhile.
+-- Deletes a call, unless it is in a segment of the index that it was not removed from. KEYS: the
+-- call, its events, its words, all calls, the open calls, those that are not indexed, those whose
+-- status has changed since they were indexed, the total of bytes, the live outbound calls. ARGV:
+-- id, the segment that it was removed from (empty: it was not indexed). Returns whether the call
+-- existed, or nil if another node has indexed it meanwhile.
 local part = redis.call('HGET', KEYS[1], 'part')
 if part and part ~= ARGV[2] then return false end
 local bytes = redis.call('HGET', KEYS[1], 'bytes')

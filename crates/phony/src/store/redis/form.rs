@@ -1,4 +1,4 @@
-//! Calls as they are written to Redis, and read again.
+//! How calls are encoded in Redis.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,33 +6,33 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 use redis::Value;
 
-use crate::store::line::said;
 use crate::store::search::fold;
-use crate::store::{CallLine, Entry};
+use crate::store::summary::searchable_words;
+use crate::store::{CallSummary, Entry};
 
-/// What an event adds to its call's line, and what is looked for in it.
+/// What an event adds to the summary of its call, and its searchable words.
 #[derive(Default)]
-pub(super) struct Share {
+pub(super) struct Contribution {
     pub(super) turns: u32,
     pub(super) cost: f64,
-    /// The end as JSON, if it is one.
+    /// The end of the call as JSON, if the event is one.
     pub(super) end: String,
-    /// Folded.
+    /// The folded words.
     pub(super) words: String,
 }
 
-pub(super) fn share(entry: &Entry) -> Share {
-    let Some(event) = entry.event() else { return Share::default() };
-    let mut line = blank(&event.call, event.at);
-    line.apply(&event);
-    let end = line.end.and_then(|end| serde_json::to_string(&end).ok()).unwrap_or_default();
-    let words = said(&event.body).map(fold).unwrap_or_default();
-    Share { turns: line.turns, cost: line.cost_usd, end, words }
+pub(super) fn contribution(entry: &Entry) -> Contribution {
+    let Some(event) = entry.event() else { return Contribution::default() };
+    let mut summary = blank(&event.call, event.at);
+    summary.apply(&event);
+    let end = summary.end.and_then(|end| serde_json::to_string(&end).ok()).unwrap_or_default();
+    let words = searchable_words(&event.body).map(fold).unwrap_or_default();
+    Contribution { turns: summary.turns, cost: summary.cost_usd, end, words }
 }
 
-/// A line of which nothing counts but what is applied to it.
-fn blank(call: &CallSid, at: Timestamp) -> CallLine {
-    CallLine {
+/// A summary with nothing in it, to see what an event adds.
+fn blank(call: &CallSid, at: Timestamp) -> CallSummary {
+    CallSummary {
         sid: call.clone(),
         from: String::new(),
         to: String::new(),
@@ -48,20 +48,20 @@ fn blank(call: &CallSid, at: Timestamp) -> CallLine {
     }
 }
 
-/// A call's line from its hash.
-pub(super) fn line(fields: &HashMap<String, String>) -> Option<CallLine> {
-    let mut line: CallLine = serde_json::from_str(fields.get("line")?).ok()?;
+/// Reads the summary of a call from its hash.
+pub(super) fn summary(fields: &HashMap<String, String>) -> Option<CallSummary> {
+    let mut summary: CallSummary = serde_json::from_str(fields.get("line")?).ok()?;
     let number = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
-    line.status = fields.get("status").cloned();
-    line.end = fields.get("end").and_then(|end| serde_json::from_str(end).ok());
-    line.settle();
-    line.turns = number("turns").parse().unwrap_or(0);
-    line.cost_usd = number("cost").parse().unwrap_or(0.0);
-    line.last_seq = number("last").parse().unwrap_or(0);
-    Some(line)
+    summary.status = fields.get("status").cloned();
+    summary.end = fields.get("end").and_then(|end| serde_json::from_str(end).ok());
+    summary.set_final_status();
+    summary.turns = number("turns").parse().unwrap_or(0);
+    summary.cost_usd = number("cost").parse().unwrap_or(0.0);
+    summary.last_seq = number("last").parse().unwrap_or(0);
+    Some(summary)
 }
 
-/// The entries of a stream.
+/// Reads the entries of a stream.
 pub(super) fn entries(value: Value) -> Vec<Entry> {
     let read: Vec<(String, BTreeMap<String, String>)> =
         redis::from_redis_value(value).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! How calls come into the index, and out of it.
+//! How calls are added to the search index, and removed from it.
 //!
-//! A call that has ended waits until there are enough for a [part](super::segment); whoever looks
-//! after the store makes it of their events and puts it in place in one step, under a lock that one
-//! node at a time has. Nothing of this is on a call's path, and nothing waits for it. Calls are
-//! deleted out of their parts before they are deleted, so that none of their words stays behind.
+//! Ended calls wait until there are enough for a [segment](super::segment). Compaction builds it of
+//! their events and stores it in one step, under a lock that one node holds at a time. None of this
+//! is on a call's path, and nothing waits for it. A call is removed from its segment before it is
+//! deleted, so that none of its words stays behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,31 +12,33 @@ use redis::{Pipeline, RedisError, Value, cmd};
 use tokio::time::sleep;
 
 use super::segment::Segment;
-use super::{PREFIX, Redis, call_key, entries, events_key, fresh_key, line, restated_key, script};
-use crate::store::{CallLine, Entry};
+use super::{
+    PREFIX, Redis, call_key, entries, events_key, fresh_key, restated_key, script, summary,
+};
+use crate::store::{CallSummary, Entry};
 use crate::token;
 
-/// Calls in a part.
-pub(super) const PART: usize = 256;
-/// How long ago they must have ended.
-pub(super) const RIPE: Duration = Duration::from_secs(10);
-/// The oldest calls that are looked at for those that have ended. Calls that last and last must not
-/// hide others behind them.
-const LOOKED_AT: usize = 8192;
-/// How long the lock is held at most.
+/// Calls in a segment.
+pub(super) const SEGMENT: usize = 256;
+/// How long ago a call must have ended to be indexed.
+pub(super) const MIN_AGE: Duration = Duration::from_secs(10);
+/// How many of the oldest unindexed calls are examined for those that have ended, so that calls
+/// which go on for long do not block the others.
+const EXAMINED: usize = 8192;
+/// The expiry of the lock.
 const LOCK: Duration = Duration::from_secs(10);
-/// How often, and how far apart, who must have it tries to get it.
+/// How many times, and at what interval, a removal tries to get the lock.
 const TRIES: (u32, Duration) = (1000, Duration::from_millis(10));
 
-/// The lock on the index, while one has it.
+/// The lock on the index, while it is held.
 struct Lock<'a> {
     redis: &'a Redis,
     token: String,
 }
 
 impl Lock<'_> {
-    async fn give_back(self) -> Result<(), RedisError> {
-        // Once it has expired somebody else may have it.
+    async fn release(self) -> Result<(), RedisError> {
+        // Once it has expired, another node may hold it.
         let mut del = cmd("EVAL");
         del.arg("return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1])");
         del.arg(1).arg(lock_key()).arg(&self.token);
@@ -54,29 +56,29 @@ impl Redis {
         Ok(got.then_some(Lock { redis: self, token }))
     }
 
-    /// Makes a part of the oldest calls that have ended and are in none; false if there are not
-    /// enough of them, or if another node is at it.
+    /// Builds a segment of the oldest calls that have ended and are not indexed; false if there are
+    /// too few, or if another node is doing it.
     pub(super) async fn index_some(&self) -> Result<bool, RedisError> {
         let mut count = cmd("ZCARD");
         count.arg(fresh_key());
-        if self.one::<usize>(count).await? < self.sizes.part {
+        if self.one::<usize>(count).await? < self.sizes.segment {
             return Ok(false);
         }
         let Some(lock) = self.lock().await? else { return Ok(false) };
         let done = self.index_locked(&lock.token).await;
-        lock.give_back().await?;
+        lock.release().await?;
         done
     }
 
     async fn index_locked(&self, token: &str) -> Result<bool, RedisError> {
-        let calls = self.ripe().await?;
-        if calls.len() < self.sizes.part {
+        let calls = self.indexable().await?;
+        if calls.len() < self.sizes.segment {
             return Ok(false);
         }
-        let (lines, records) = self.of(&calls).await?;
+        let (summaries, records) = self.of(&calls).await?;
         let mut segment = Segment::default();
-        for (line, record) in lines.iter().zip(&records) {
-            segment.add(line, record);
+        for (summary, record) in summaries.iter().zip(&records) {
+            segment.add(summary, record);
         }
         let mut next = cmd("INCR");
         next.arg(format!("{PREFIX}part:last"));
@@ -84,9 +86,14 @@ impl Redis {
         let keys =
             [lock_key(), parts_key(), part_key(&id.to_string()), fresh_key(), restated_key()];
         let mut command = script(&self.scripts.seal, &keys);
-        command.arg(token).arg(id).arg(segment.newest_ms()).arg(self.expiry_ms()).arg(lines.len());
-        for line in &lines {
-            command.arg(line.sid.as_str()).arg(line.status.as_deref().unwrap_or_default());
+        command
+            .arg(token)
+            .arg(id)
+            .arg(segment.newest_ms())
+            .arg(self.expiry_ms())
+            .arg(summaries.len());
+        for summary in &summaries {
+            command.arg(summary.sid.as_str()).arg(summary.status.as_deref().unwrap_or_default());
         }
         for (field, value) in segment.fields() {
             command.arg(field).arg(value);
@@ -94,72 +101,75 @@ impl Redis {
         self.one(command).await
     }
 
-    /// The oldest calls that have ended long enough ago and are in no part.
-    async fn ripe(&self) -> Result<Vec<String>, RedisError> {
+    /// The oldest calls that ended long enough ago and are not indexed.
+    async fn indexable(&self) -> Result<Vec<String>, RedisError> {
         let mut range = cmd("ZRANGE");
-        range.arg(fresh_key()).arg(0).arg(LOOKED_AT - 1);
+        range.arg(fresh_key()).arg(0).arg(EXAMINED - 1);
         let calls: Vec<String> = self.one(range).await?;
         let time: (u64, u64) = self.one(cmd("TIME")).await?;
         let now = u128::from(time.0) * 1000 + u128::from(time.1) / 1000;
-        let mut ripe = Vec::new();
-        for calls in calls.chunks(self.sizes.part.max(64)) {
+        let mut found = Vec::new();
+        for calls in calls.chunks(self.sizes.segment.max(64)) {
             let mut pipeline = Pipeline::new();
             for call in calls {
                 pipeline.cmd("HGET").arg(call_key(call)).arg("closed");
             }
             for (call, closed) in calls.iter().zip(self.run(&pipeline).await?) {
                 let closed: Option<u64> = redis::from_redis_value(closed)?;
-                let is_ripe = |closed| u128::from(closed) + self.sizes.ripe.as_millis() <= now;
-                if closed.is_some_and(is_ripe) {
-                    ripe.push(call.clone());
-                    if ripe.len() == self.sizes.part {
-                        return Ok(ripe);
+                let is_old_enough =
+                    |closed| u128::from(closed) + self.sizes.min_age.as_millis() <= now;
+                if closed.is_some_and(is_old_enough) {
+                    found.push(call.clone());
+                    if found.len() == self.sizes.segment {
+                        return Ok(found);
                     }
                 }
             }
         }
-        Ok(ripe)
+        Ok(found)
     }
 
-    async fn of(&self, calls: &[String]) -> Result<(Vec<CallLine>, Vec<Vec<Entry>>), RedisError> {
+    async fn of(
+        &self,
+        calls: &[String],
+    ) -> Result<(Vec<CallSummary>, Vec<Vec<Entry>>), RedisError> {
         let mut pipeline = Pipeline::new();
         for call in calls {
             pipeline.cmd("HGETALL").arg(call_key(call));
             pipeline.cmd("XRANGE").arg(events_key(call)).arg("-").arg("+");
         }
-        let (mut lines, mut records) = (Vec::new(), Vec::new());
+        let (mut summaries, mut records) = (Vec::new(), Vec::new());
         let mut answers = self.run(&pipeline).await?.into_iter();
         while let (Some(fields), Some(events)) = (answers.next(), answers.next()) {
-            if let Some(line) = line(&redis::from_redis_value(fields)?) {
-                lines.push(line);
+            if let Some(summary) = summary(&redis::from_redis_value(fields)?) {
+                summaries.push(summary);
                 records.push(entries(events));
             }
         }
-        Ok((lines, records))
+        Ok((summaries, records))
     }
 
-    /// Forgets calls for good: first what they are found by, then they themselves. Gives how many
-    /// there were.
+    /// Deletes calls for good, first from the index. Returns how many there were.
     pub(super) async fn remove(&self, calls: &[String]) -> Result<u64, RedisError> {
         let (mut left, mut gone) = (calls.to_vec(), 0);
         for _ in 0..TRIES.0 {
-            let parts = self.parts_of(&left).await?;
-            let mut of_parts = BTreeMap::<&str, BTreeSet<&str>>::new();
-            for (call, part) in left.iter().zip(&parts) {
-                if let Some(part) = part {
-                    of_parts.entry(part).or_default().insert(call);
+            let segments = self.segments_of(&left).await?;
+            let mut by_segment = BTreeMap::<&str, BTreeSet<&str>>::new();
+            for (call, segment) in left.iter().zip(&segments) {
+                if let Some(segment) = segment {
+                    by_segment.entry(segment).or_default().insert(call);
                 }
             }
-            for (part, calls) in &of_parts {
-                self.remove_from(part, calls).await?;
+            for (segment, calls) in &by_segment {
+                self.remove_from(segment, calls).await?;
             }
             let mut pipeline = Pipeline::new();
-            for (call, part) in left.iter().zip(&parts) {
-                pipeline.add_command(self.delete_command(call, part.as_deref()));
+            for (call, segment) in left.iter().zip(&segments) {
+                pipeline.add_command(self.delete_command(call, segment.as_deref()));
             }
             let mut again = Vec::new();
             for (call, deleted) in left.into_iter().zip(self.run(&pipeline).await?) {
-                // Nothing is answered if it came into another part after it was looked up.
+                // The reply is nil if the call was indexed after its segment was looked up.
                 match redis::from_redis_value::<Option<u64>>(deleted)? {
                     Some(deleted) => gone += deleted,
                     None => again.push(call),
@@ -173,21 +183,21 @@ impl Redis {
         Err(changing())
     }
 
-    /// The parts of the index that calls are in.
-    async fn parts_of(&self, calls: &[String]) -> Result<Vec<Option<String>>, RedisError> {
+    /// The segments that calls are in.
+    async fn segments_of(&self, calls: &[String]) -> Result<Vec<Option<String>>, RedisError> {
         let mut pipeline = Pipeline::new();
         for call in calls {
             pipeline.cmd("HGET").arg(call_key(call)).arg("part");
         }
-        let parts = self.run(&pipeline).await?.into_iter().map(redis::from_redis_value);
-        Ok(parts.collect::<Result<_, _>>()?)
+        let segments = self.run(&pipeline).await?.into_iter().map(redis::from_redis_value);
+        Ok(segments.collect::<Result<_, _>>()?)
     }
 
-    async fn remove_from(&self, part: &str, calls: &BTreeSet<&str>) -> Result<(), RedisError> {
+    async fn remove_from(&self, id: &str, calls: &BTreeSet<&str>) -> Result<(), RedisError> {
         for _ in 0..TRIES.0 {
             if let Some(lock) = self.lock().await? {
-                let done = self.remove_locked(&lock.token, part, calls).await;
-                lock.give_back().await?;
+                let done = self.remove_locked(&lock.token, id, calls).await;
+                lock.release().await?;
                 if done? {
                     return Ok(());
                 }
@@ -200,24 +210,24 @@ impl Redis {
     async fn remove_locked(
         &self,
         token: &str,
-        part: &str,
+        id: &str,
         calls: &BTreeSet<&str>,
     ) -> Result<bool, RedisError> {
         let mut all = cmd("HGETALL");
-        all.arg(part_key(part));
+        all.arg(part_key(id));
         let fields: BTreeMap<String, Vec<u8>> = self.one(all).await?;
         let mut segment = match Segment::read(&fields) {
             Some(segment) => segment,
             None if fields.is_empty() => return Ok(true),
             None => {
-                tracing::error!(part, "a part of the index is torn and is taken away");
+                tracing::error!(part = id, "a part of the index is torn and is taken away");
                 Segment::default()
             }
         };
         segment.remove(calls);
-        let keys = [lock_key(), parts_key(), part_key(part)];
+        let keys = [lock_key(), parts_key(), part_key(id)];
         let mut command = script(&self.scripts.reseal, &keys);
-        command.arg(token).arg(part).arg(segment.newest_ms());
+        command.arg(token).arg(id).arg(segment.newest_ms());
         if !segment.is_empty() {
             for (field, value) in segment.fields() {
                 command.arg(field).arg(value);
@@ -235,12 +245,12 @@ fn lock_key() -> String {
     format!("{PREFIX}part:lock")
 }
 
-/// All parts, by the beginning of their newest call.
+/// The set of all segments, by the start of their newest call.
 pub(super) fn parts_key() -> String {
     format!("{PREFIX}parts")
 }
 
-/// A part.
+/// The key of a segment.
 pub(super) fn part_key(id: &str) -> String {
     format!("{PREFIX}part:{id}")
 }

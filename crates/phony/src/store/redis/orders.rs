@@ -1,11 +1,11 @@
-//! Orders that became no call: each a key of its own, which expires as a call does, and a sorted set
-//! of all by their time.
+//! Orders that became no call: one key each, which expires as a call does, and a sorted set of all
+//! by time.
 
 use phony_call::CallSid;
 use redis::{FromRedisValue, Pipeline, RedisError, cmd};
 
 use super::{BATCH, PREFIX, Redis};
-use crate::store::{MOST_ORDERS, UnplacedOrder, Wanted};
+use crate::store::{ListQuery, MOST_ORDERS, UnplacedOrder};
 
 impl Redis {
     pub(super) async fn put_all(&self, orders: &[UnplacedOrder]) -> Result<(), RedisError> {
@@ -35,7 +35,7 @@ impl Redis {
 
     pub(super) async fn orders_of(
         &self,
-        wanted: &Wanted,
+        wanted: &ListQuery,
     ) -> Result<Vec<UnplacedOrder>, RedisError> {
         let newest = wanted.after.as_ref().map(|after| after.started_ms.to_string());
         let newest = newest.unwrap_or_else(|| "+inf".to_owned());
@@ -73,7 +73,7 @@ impl Redis {
         Ok(orders.into_iter().next().flatten())
     }
 
-    /// Forgets orders; gives how many there were.
+    /// Deletes orders; returns how many there were.
     pub(super) async fn remove_orders(&self, orders: &[CallSid]) -> Result<u64, RedisError> {
         if orders.is_empty() {
             return Ok(0);
@@ -92,7 +92,7 @@ impl Redis {
         Ok(deleted)
     }
 
-    /// Forgets the orders that were given before this millisecond.
+    /// Deletes the orders given before this time, in milliseconds since 1970.
     pub(super) async fn remove_orders_before(&self, before: i64) -> Result<(), RedisError> {
         loop {
             let mut range = cmd("ZRANGEBYSCORE");
@@ -119,8 +119,8 @@ impl Redis {
         Ok(orders.into_iter().map(|json| json.and_then(read)).collect())
     }
 
-    /// Takes out of the list what is not there any more. What a later version has written in another
-    /// form stays.
+    /// Removes expired orders from the set. Orders that exist but cannot be read stay: a later
+    /// version may have written them.
     async fn forget_expired(&self, unread: &[CallSid]) -> Result<(), RedisError> {
         if unread.is_empty() {
             return Ok(());
@@ -142,7 +142,7 @@ fn ids(texts: &[String]) -> Vec<CallSid> {
     texts.iter().filter_map(|text| CallSid::parse(text).ok()).collect()
 }
 
-/// All orders that became no call, by when they were given, in milliseconds.
+/// The set of all orders that became no call, by their time in milliseconds since 1970.
 fn orders_key() -> String {
     format!("{PREFIX}orders")
 }

@@ -1,6 +1,7 @@
--- Replaces a segment of the index after calls were taken out of it, or removes it.
--- KEYS: the lock, all segments, the segment. ARGV: the holder of the lock, the segment's id, the start of its
--- newest call in ms, then fields and values; none if no call is left. Returns 1 if it was done, else 0.
+-- Replaces a segment of the index after calls were removed from it, or deletes it if none is left.
+-- KEYS: the lock, all segments, the segment. ARGV: the token of the lock, the segment's id, the
+-- start of its newest call in ms, then fields and values, none if it is empty. Returns whether it
+-- was done.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[3])
 redis.call('DEL', KEYS[3])

@@ -1,8 +1,8 @@
--- Adds a segment to the index, unless another node has the lock or a call of it has changed.
--- KEYS: the lock, all segments, the segment, the calls in none, the calls whose status has changed since.
--- ARGV: the holder of the lock, the segment's id, the start of its newest call in ms, how long it is kept
--- in ms (0: for ever), the number of its calls, for each of these its id and its status, then fields and
--- values. Returns 1 if it was done, else 0.
+-- Stores a segment of the index, unless the lock was lost or one of its calls has changed. KEYS:
+-- the lock, all segments, the segment, the calls that are not indexed, those whose status has
+-- changed since they were indexed. ARGV: the token of the lock, the segment's id, the start of its
+-- newest call in ms, how long to keep it in ms (0: for ever), the number of its calls, the id and
+-- status of each of them, then fields and values. Returns whether it was done.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local calls = tonumber(ARGV[5])
 for at = 6, 4 + 2 * calls, 2 do

@@ -1,80 +1,81 @@
-//! A part of the index: some hundred ended calls, and what they are found by.
+//! A segment of the index: some hundred ended calls, and the terms by which they are found.
 //!
-//! It is made once, of calls that change no more, and is a hash of small fields: the table of its
-//! calls in pieces ([`TABLE`] calls each), its terms with the places that have them in sorted blocks
-//! of about [`BLOCK`] bytes, and a directory of where each block begins. A question reads the directory and
-//! the blocks that it needs. Numbers are written seven bits a byte, lists as their differences.
+//! It is built once, of calls that do not change any more, and is a hash of small fields: the table
+//! of its calls in pieces of [`TABLE`] calls, its terms with their postings in sorted blocks of
+//! about [`BLOCK`] bytes, and a directory with the first term of each block. A lookup reads the
+//! directory and the blocks that it needs. Numbers are varints of seven bits per byte, lists are
+//! delta-encoded.
 //!
-//! A term is a kind and a text. Words have the utterances in which they are; all others the calls.
+//! A term is a kind and a text. The postings of words are utterances, those of all others calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use phony_call::Direction;
 
-use crate::store::line::said;
 use crate::store::search::fold;
-use crate::store::{CallLine, Entry, LAST_SEQ};
+use crate::store::summary::searchable_words;
+use crate::store::{CallSummary, Entry, LAST_SEQ};
 
-/// Calls in one piece of the table.
+/// Calls in a piece of the table.
 pub(super) const TABLE: usize = 32;
-/// Bytes in a block, roughly.
+/// The approximate size of a block in bytes.
 const BLOCK: usize = 2048;
-/// By how many bits a call's place is moved to make room for the number of its event.
+/// How many bits of a posting hold the number of the event.
 const SEQ_BITS: u32 = 20;
-/// How long a part of a name must be to be a term.
+/// The length of a gram in characters.
 pub(super) const GRAM: usize = 3;
 
-/// What a term is.
+/// The kind of a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
     /// A word that was said.
     Word = b'w',
-    /// Three signs of an id, a party or an agent.
+    /// Three consecutive characters of the call's id, a party or the agent's id.
     Gram = b'g',
     /// An agent's id.
     Agent = b'a',
-    /// Who called whom.
+    /// Inbound or outbound.
     Direction = b'd',
-    /// The state in the carrier's words, when the call came into the index.
+    /// The carrier's status when the call was indexed.
     Status = b's',
 }
 
-/// A term, or the beginning of some.
+/// A term, or a prefix of terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Term {
     bytes: Vec<u8>,
-    begins: bool,
+    is_prefix: bool,
 }
 
 impl Term {
     pub(super) fn new(kind: Kind, text: &str) -> Self {
         let mut bytes = vec![kind as u8];
         bytes.extend_from_slice(text.as_bytes());
-        Self { bytes, begins: false }
+        Self { bytes, is_prefix: false }
     }
 
-    /// Every term of this kind that begins with the text.
-    pub(super) fn beginning(kind: Kind, text: &str) -> Self {
-        Self { begins: true, ..Self::new(kind, text) }
+    /// All terms of this kind with this prefix.
+    pub(super) fn prefix(kind: Kind, text: &str) -> Self {
+        Self { is_prefix: true, ..Self::new(kind, text) }
     }
 
-    fn is(&self, term: &[u8]) -> bool {
-        if self.begins { term.starts_with(&self.bytes) } else { term == self.bytes }
+    fn matches(&self, term: &[u8]) -> bool {
+        if self.is_prefix { term.starts_with(&self.bytes) } else { term == self.bytes }
     }
 }
 
-/// A place in a part: a call, and where a word was said an event of it.
+/// A posting: a call of the segment, and for a word an event of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(u64);
+pub(super) struct Posting(u64);
 
-impl Place {
+impl Posting {
     fn new(call: usize, seq: u64) -> Self {
         Self(((call as u64) << SEQ_BITS) | seq.min(LAST_SEQ))
     }
 
-    /// The call's place in the table.
+    /// The call's index in the table.
     pub(super) fn call(self) -> usize {
         usize::try_from(self.0 >> SEQ_BITS).unwrap_or(usize::MAX)
     }
@@ -96,70 +97,71 @@ pub(super) struct Row {
     pub(super) agent: String,
 }
 
-/// A part of the index, to be written or to be changed.
+/// A segment to be written or changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Segment {
-    /// One that was deleted leaves its place empty.
+    /// `None` for a call that was deleted.
     rows: Vec<Option<Row>>,
-    terms: BTreeMap<Vec<u8>, Vec<Place>>,
+    terms: BTreeMap<Vec<u8>, Vec<Posting>>,
 }
 
-/// Where what is in a part's blocks.
+/// The directory of a segment's blocks.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    /// The beginning of its oldest call, in milliseconds since 1970.
+    /// The start of the oldest call, in milliseconds since 1970.
     pub(super) oldest_ms: i64,
-    /// How many calls there are.
+    /// The number of calls.
     pub(super) calls: usize,
+    /// The first term of each block.
     firsts: Vec<Vec<u8>>,
 }
 
-/// The parts of a name by which it is found.
+/// The grams of a name.
 pub(super) fn grams(name: &str) -> BTreeSet<String> {
-    let signs: Vec<char> = name.to_lowercase().chars().collect();
-    signs.windows(GRAM).map(|three| three.iter().collect()).collect()
+    let chars: Vec<char> = name.to_lowercase().chars().collect();
+    chars.windows(GRAM).map(|three| three.iter().collect()).collect()
 }
 
 impl Segment {
-    /// Takes in a call with its events.
-    pub(super) fn add(&mut self, line: &CallLine, events: &[Entry]) {
+    /// Adds a call with its events.
+    pub(super) fn add(&mut self, summary: &CallSummary, events: &[Entry]) {
         let call = self.rows.len();
-        let whole = Place::new(call, 0);
-        for name in [line.sid.as_str(), &line.from, &line.to, &line.agent] {
+        let whole = Posting::new(call, 0);
+        for name in [summary.sid.as_str(), &summary.from, &summary.to, &summary.agent] {
             for gram in grams(name) {
                 self.put(Kind::Gram, &gram, whole);
             }
         }
-        self.put(Kind::Agent, &line.agent, whole);
-        self.put(Kind::Direction, direction(line.direction), whole);
-        if let Some(status) = &line.status {
+        self.put(Kind::Agent, &summary.agent, whole);
+        self.put(Kind::Direction, direction(summary.direction), whole);
+        if let Some(status) = &summary.status {
             self.put(Kind::Status, status, whole);
         }
         for entry in events {
             let event = entry.event();
-            if let Some(words) = event.as_ref().and_then(|event| said(&event.body)) {
+            if let Some(words) = event.as_ref().and_then(|event| searchable_words(&event.body)) {
                 for word in fold(words).split(' ').filter(|word| !word.is_empty()) {
-                    self.put(Kind::Word, word, Place::new(call, entry.seq));
+                    self.put(Kind::Word, word, Posting::new(call, entry.seq));
                 }
             }
         }
         self.rows.push(Some(Row {
-            sid: line.sid.to_string(),
-            started_ms: line.started.as_millisecond(),
-            from: line.from.clone(),
-            to: line.to.clone(),
-            agent: line.agent.clone(),
+            sid: summary.sid.to_string(),
+            started_ms: summary.started.as_millisecond(),
+            from: summary.from.clone(),
+            to: summary.to.clone(),
+            agent: summary.agent.clone(),
         }));
     }
 
-    fn put(&mut self, kind: Kind, text: &str, place: Place) {
-        let places = self.terms.entry(Term::new(kind, text).bytes).or_default();
-        if places.last() != Some(&place) {
-            places.push(place);
+    fn put(&mut self, kind: Kind, text: &str, posting: Posting) {
+        let postings = self.terms.entry(Term::new(kind, text).bytes).or_default();
+        if postings.last() != Some(&posting) {
+            postings.push(posting);
         }
     }
 
-    /// Forgets calls, with every term that only they have.
+    /// Removes calls, with every term that only they have.
     pub(super) fn remove(&mut self, sids: &BTreeSet<&str>) {
         let mut gone = BTreeSet::new();
         for (call, row) in self.rows.iter_mut().enumerate() {
@@ -168,9 +170,9 @@ impl Segment {
                 gone.insert(call);
             }
         }
-        self.terms.retain(|_, places| {
-            places.retain(|place| !gone.contains(&place.call()));
-            !places.is_empty()
+        self.terms.retain(|_, postings| {
+            postings.retain(|posting| !gone.contains(&posting.call()));
+            !postings.is_empty()
         });
     }
 
@@ -178,12 +180,12 @@ impl Segment {
         self.rows.iter().all(Option::is_none)
     }
 
-    /// The beginning of the newest call, in milliseconds since 1970.
+    /// The start of the newest call, in milliseconds since 1970.
     pub(super) fn newest_ms(&self) -> i64 {
         self.rows.iter().flatten().map(|row| row.started_ms).max().unwrap_or(0)
     }
 
-    /// As it is written: fields and their values.
+    /// The fields of the hash and their values.
     pub(super) fn fields(&self) -> Vec<(String, Vec<u8>)> {
         let mut fields = Vec::new();
         for (piece, rows) in self.rows.chunks(TABLE).enumerate() {
@@ -198,12 +200,12 @@ impl Segment {
         put(&mut directory, u64::try_from(oldest).unwrap_or(0));
         put(&mut directory, self.rows.len() as u64);
         let (mut block, mut number) = (Vec::new(), 0);
-        for (term, places) in &self.terms {
+        for (term, postings) in &self.terms {
             if block.is_empty() {
                 put_bytes(&mut directory, term);
             }
             put_bytes(&mut block, term);
-            put_bytes(&mut block, &packed(term, places));
+            put_bytes(&mut block, &encoded(term, postings));
             if block.len() >= BLOCK {
                 fields.push((block_field(number), std::mem::take(&mut block)));
                 number += 1;
@@ -216,7 +218,7 @@ impl Segment {
         fields
     }
 
-    /// Reads what was written; `None` if it is not whole.
+    /// Parses the fields of the hash; `None` if they are torn.
     pub(super) fn read(fields: &BTreeMap<String, Vec<u8>>) -> Option<Self> {
         let directory = Directory::read(fields.get(DIRECTORY)?)?;
         let mut segment = Self::default();
@@ -227,28 +229,28 @@ impl Segment {
             let mut block = fields.get(&block_field(number))?.as_slice();
             while !block.is_empty() {
                 let term = take_bytes(&mut block)?;
-                let places = unpacked(term, take_bytes(&mut block)?)?;
-                segment.terms.insert(term.to_vec(), places);
+                let postings = decoded(term, take_bytes(&mut block)?)?;
+                segment.terms.insert(term.to_vec(), postings);
             }
         }
         Some(segment)
     }
 }
 
-/// The field of a part that says where what is.
+/// The field with the directory.
 pub(super) const DIRECTORY: &str = "d";
 
-/// The field that has a piece of the table.
+/// The field with a piece of the table.
 pub(super) fn table_field(piece: usize) -> String {
     format!("t{piece}")
 }
 
-/// The field that has a block of terms.
+/// The field with a block of terms.
 pub(super) fn block_field(number: usize) -> String {
     format!("b{number}")
 }
 
-/// The word that stands for a direction.
+/// The term of a direction.
 pub(super) fn direction(direction: Direction) -> &'static str {
     match direction {
         Direction::Inbound => "in",
@@ -267,29 +269,29 @@ impl Directory {
         Some(Self { oldest_ms, calls, firsts })
     }
 
-    /// The blocks in which a term may be.
+    /// The blocks that may have a term.
     pub(super) fn blocks(&self, term: &Term) -> Range<usize> {
         let bytes = &term.bytes;
-        let behind = self.firsts.partition_point(|first| first <= bytes || term.is(first));
+        let end = self.firsts.partition_point(|first| first <= bytes || term.matches(first));
         let at = self.firsts.partition_point(|first| first < bytes);
         let is_first = self.firsts.get(at).is_some_and(|first| first == bytes);
-        (if is_first { at } else { at.saturating_sub(1) })..behind
+        (if is_first { at } else { at.saturating_sub(1) })..end
     }
 }
 
-/// Adds the places that a block has of a term.
-pub(super) fn places(mut block: &[u8], wanted: &Term, into: &mut Vec<Place>) -> Option<()> {
+/// Adds the postings of a term in a block.
+pub(super) fn postings(mut block: &[u8], wanted: &Term, into: &mut Vec<Posting>) -> Option<()> {
     while !block.is_empty() {
         let term = take_bytes(&mut block)?;
         let packed = take_bytes(&mut block)?;
-        if wanted.is(term) {
-            into.extend(unpacked(term, packed)?);
+        if wanted.matches(term) {
+            into.extend(decoded(term, packed)?);
         }
     }
     Some(())
 }
 
-/// Reads a piece of the table.
+/// Parses a piece of the table.
 pub(super) fn rows(mut piece: &[u8]) -> Option<Vec<Option<Row>>> {
     let mut rows = Vec::new();
     while !piece.is_empty() {
@@ -318,18 +320,19 @@ fn is_word(term: &[u8]) -> bool {
     term.first() == Some(&(Kind::Word as u8))
 }
 
-/// Places, ascending: of each call the difference to the one before, and for words whether a single
-/// event follows, or how many, and their differences.
-fn packed(term: &[u8], places: &[Place]) -> Vec<u8> {
+/// Encodes ascending postings: each call as the difference to the one before; for words shifted
+/// left by one bit, which is 1 if a single event follows, else the number of events follows, then
+/// their differences.
+fn encoded(term: &[u8], postings: &[Posting]) -> Vec<u8> {
     let (mut out, mut before) = (Vec::new(), 0);
     if !is_word(term) {
-        for place in places {
-            put(&mut out, (place.call() - before) as u64);
-            before = place.call();
+        for posting in postings {
+            put(&mut out, (posting.call() - before) as u64);
+            before = posting.call();
         }
         return out;
     }
-    for of_call in places.chunk_by(|a, b| a.call() == b.call()) {
+    for of_call in postings.chunk_by(|a, b| a.call() == b.call()) {
         let call = of_call[0].call();
         let step = ((call - before) as u64) << 1;
         before = call;
@@ -340,21 +343,21 @@ fn packed(term: &[u8], places: &[Place]) -> Vec<u8> {
             put(&mut out, of_call.len() as u64);
         }
         let mut last = 0;
-        for place in of_call {
-            put(&mut out, place.seq() - last);
-            last = place.seq();
+        for posting in of_call {
+            put(&mut out, posting.seq() - last);
+            last = posting.seq();
         }
     }
     out
 }
 
-fn unpacked(term: &[u8], mut packed: &[u8]) -> Option<Vec<Place>> {
-    let (mut places, mut call) = (Vec::new(), 0_usize);
+fn decoded(term: &[u8], mut packed: &[u8]) -> Option<Vec<Posting>> {
+    let (mut postings, mut call) = (Vec::new(), 0_usize);
     while !packed.is_empty() {
         let step = take(&mut packed)?;
         if !is_word(term) {
             call += usize::try_from(step).ok()?;
-            places.push(Place::new(call, 0));
+            postings.push(Posting::new(call, 0));
             continue;
         }
         call += usize::try_from(step >> 1).ok()?;
@@ -362,10 +365,10 @@ fn unpacked(term: &[u8], mut packed: &[u8]) -> Option<Vec<Place>> {
         let mut seq = 0;
         for _ in 0..count {
             seq += take(&mut packed)?;
-            places.push(Place::new(call, seq));
+            postings.push(Posting::new(call, seq));
         }
     }
-    Some(places)
+    Some(postings)
 }
 
 fn put(out: &mut Vec<u8>, mut number: u64) {
@@ -424,10 +427,10 @@ mod tests {
                 .into(),
             };
             let start = Entry { seq: 1, json: start.into() };
-            let line = CallLine::begin(&start.event().unwrap()).unwrap();
+            let summary = CallSummary::begin(&start.event().unwrap()).unwrap();
             let own = format!("the word{call} café");
             let events = [start, says(2, &own), says(300, "the last the"), says(90_000, "Own")];
-            segment.add(&line, &events);
+            segment.add(&summary, &events);
         }
         segment
     }
@@ -437,14 +440,14 @@ mod tests {
         let directory = Directory::read(&fields[DIRECTORY]).unwrap();
         let mut found = Vec::new();
         for block in directory.blocks(term) {
-            places(&fields[&block_field(block)], term, &mut found).unwrap();
+            postings(&fields[&block_field(block)], term, &mut found).unwrap();
         }
         found.sort_unstable();
-        found.iter().map(|place| (place.call(), place.seq())).collect()
+        found.iter().map(|posting| (posting.call(), posting.seq())).collect()
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_segment_round_trips() {
         let segment = segment();
         let fields: BTreeMap<_, _> = segment.fields().into_iter().collect();
         assert!(fields.len() > 6, "several blocks: {}", fields.len());
@@ -452,7 +455,7 @@ mod tests {
         for (name, value) in &fields {
             let mut torn = fields.clone();
             torn.insert(name.clone(), value[..value.len() - 1].to_vec());
-            // Torn or not, it is no panic.
+            // Torn or not, it does not panic.
             let _ = Segment::read(&torn);
         }
     }
@@ -465,17 +468,17 @@ mod tests {
             assert_eq!(find(&segment, &word), [(call, 2)]);
         }
         assert_eq!(find(&segment, &Term::new(Kind::Word, "the")).len(), 140);
-        assert_eq!(find(&segment, &Term::beginning(Kind::Word, "word6")).len(), 11);
-        assert_eq!(find(&segment, &Term::beginning(Kind::Word, "o")).len(), 70);
+        assert_eq!(find(&segment, &Term::prefix(Kind::Word, "word6")).len(), 11);
+        assert_eq!(find(&segment, &Term::prefix(Kind::Word, "o")).len(), 70);
         assert_eq!(find(&segment, &Term::new(Kind::Word, "own"))[3], (3, 90_000));
         assert_eq!(find(&segment, &Term::new(Kind::Gram, "zoë")).len(), 70);
         assert_eq!(find(&segment, &Term::new(Kind::Agent, "survey")).len(), 70);
         assert!(find(&segment, &Term::new(Kind::Word, "zzz")).is_empty());
-        assert!(find(&segment, &Term::beginning(Kind::Agent, "a")).is_empty());
+        assert!(find(&segment, &Term::prefix(Kind::Agent, "a")).is_empty());
     }
 
     #[test]
-    fn a_call_that_is_removed_leaves_no_trace() {
+    fn a_removed_call_leaves_no_trace() {
         let mut segment = segment();
         let sid = format!("CA{:032x}", 7);
         segment.remove(&BTreeSet::from([sid.as_str()]));

@@ -1,5 +1,5 @@
--- Sets a call's status as the carrier reports it. KEYS: the call, all calls, the calls whose status has
--- changed since they were put into the index. ARGV: id, status. Returns 1 if there is such a call, else 0.
+-- Sets the carrier's status of a call. KEYS: the call, all calls, those whose status has changed
+-- since they were indexed. ARGV: id, status. Returns whether the call exists.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[2])
 if redis.call('HEXISTS', KEYS[1], 'part') == 1 then

@@ -1,9 +1,9 @@
 //! The embedded store: one SQLite file in the data folder.
 //!
-//! It is written through one connection and read through a few others (WAL: readers never wait for
-//! the writer, nor it for them), all on threads where blocking is allowed; what is written, on one
-//! that gives way to everything else. A commit survives the death of the process at once; a loss of
-//! power may cost the last commits, never the file.
+//! It is written through one connection, on a thread of low priority, and read through a few
+//! others, on tokio's blocking threads. In WAL mode readers and the writer never wait for each
+//! other. A commit survives the death of the process; a loss of power may cost the last commits,
+//! never the file.
 
 mod orders;
 mod read;
@@ -25,30 +25,31 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use self::writer::Writer;
-use super::{Answer, Appended, CallLine, Chunk, Page, Store, StoreError, UnplacedOrder, Wanted};
+use super::{
+    Appended, CallSummary, Chunk, ListQuery, Page, Store, StoreError, StoreFuture, UnplacedOrder,
+};
 use crate::config::Retention;
 use crate::data_dir::{check_file, explained, private};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "phony.db";
 
-/// Questions that are answered at a time.
+/// Reads that run at a time.
 const READERS: usize = 4;
-/// Pages that a connection keeps in memory. The newest are all that writing needs; a search reads
-/// far.
+/// The page cache of a connection. Writing needs only the newest pages; a search reads many.
 const WRITING_KIB: i64 = 2_000;
 const READING_KIB: i64 = 16_000;
-/// How long a statement may wait for another process that has the file.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Pages that a file can have.
+/// How long a statement waits for another process that has locked the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most pages that a file can have.
 const NO_LIMIT: u64 = u32::MAX as u64 - 1;
-/// Calls that are forgotten in one go: writing waits for no more than that.
-const FORGOTTEN: u64 = 50;
-/// How often it is looked whether calls take too much room still.
+/// Calls that are deleted in one step, for which other writes wait.
+const DELETE_BATCH: u64 = 50;
+/// How many rounds of deletion bring the file down to its size limit.
 const ROUNDS: u32 = 3;
-const FORGETTING: &str = "old calls cannot be deleted";
+const DELETING: &str = "old calls cannot be deleted";
 
-/// A store in a file.
+/// A store in an SQLite file.
 #[derive(Debug, Clone)]
 pub struct Sqlite(Arc<Inner>);
 
@@ -61,7 +62,7 @@ struct Inner {
 }
 
 impl Sqlite {
-    /// Opens the file, makes it if it is not there, and brings an older one to the form of today.
+    /// Opens the file, creates it if it does not exist, and migrates it to the current schema.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         usable(path).map_err(|error| {
             let problem = format!("the store {} cannot be opened", path.display());
@@ -79,7 +80,7 @@ impl Sqlite {
         })))
     }
 
-    /// Holds the file to a size in bytes, as a full disk would; `None` lets it grow. For trials.
+    /// Limits the file to a size in bytes, as a full disk would; `None` lets it grow. For tests.
     pub async fn cap(&self, bytes: Option<u64>) -> Result<(), StoreError> {
         self.write("the size cannot be set", move |connection| {
             let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -89,26 +90,26 @@ impl Sqlite {
         .await
     }
 
-    /// Deletes the oldest ended calls, so many at most, in small steps between which others write;
-    /// then makes the file smaller.
+    /// Deletes the oldest ended calls, at most `most`, in small steps between which others write;
+    /// then shrinks the file.
     async fn forget(&self, before: Option<i64>, most: u64) -> Result<u64, StoreError> {
         let mut gone = 0;
         while gone < most {
-            let step = (most - gone).min(FORGOTTEN);
+            let step = (most - gone).min(DELETE_BATCH);
             let forget = move |c: &mut Connection| write::forget(c, before, step);
-            match self.write(FORGETTING, forget).await? {
+            match self.write(DELETING, forget).await? {
                 0 => break,
                 calls => gone += calls,
             }
         }
         let mut first = true;
-        while gone > 0 && self.write(FORGETTING, move |c| write::compact(c, first)).await? {
+        while gone > 0 && self.write(DELETING, move |c| write::compact(c, first)).await? {
             first = false;
         }
         Ok(gone)
     }
 
-    /// Runs something on the writing connection.
+    /// Runs work on the writing connection.
     async fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -121,7 +122,7 @@ impl Sqlite {
         }
     }
 
-    /// Runs something on a reading connection, off the tasks' threads.
+    /// Runs work on a reading connection, on a blocking thread.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -156,79 +157,83 @@ impl Inner {
 }
 
 impl Store for Sqlite {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         let write = self.write("calls cannot be written", move |c| write::append(c, &chunks));
         Box::pin(write)
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         let call = call.clone();
         Box::pin(self.write("a call cannot be claimed", move |c| write::claim(c, &call)))
     }
 
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>> {
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>> {
         let call = call.clone();
         Box::pin(self.read(move |c| read::events(c, &call, after)))
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
         let call = call.clone();
-        Box::pin(self.read(move |c| read::line(c, &call)))
+        Box::pin(self.read(move |c| read::summary(c, &call)))
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         let wanted = wanted.clone();
         Box::pin(self.read(move |c| read::list(c, &wanted)))
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         Box::pin(self.read(read::open))
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         let (call, status) = (call.clone(), status.to_owned());
         let write = move |c: &mut Connection| write::set_status(c, &call, &status);
         Box::pin(self.write("a call's status cannot be written", write))
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         let call = call.clone();
         Box::pin(self.write("a call cannot be deleted", move |c| write::delete(c, &call)))
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         let write = move |c: &mut Connection| orders::put(c, &orders);
         Box::pin(self.write("orders cannot be written", write))
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         let wanted = wanted.clone();
         Box::pin(self.read(move |c| orders::list(c, &wanted)))
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         let id = id.clone();
         Box::pin(self.read(move |c| orders::find(c, &id)))
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         let id = id.clone();
         Box::pin(self.write("an order cannot be deleted", move |c| orders::delete(c, &id)))
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         Box::pin(async move {
             let mut gone = 0;
             if let Some(age) = retention.age {
                 let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
                 let before = now.as_millisecond().saturating_sub(age);
                 gone += self.forget(Some(before), u64::MAX).await?;
-                self.write(FORGETTING, move |c| orders::forget(c, before)).await?;
+                self.write(DELETING, move |c| orders::forget(c, before)).await?;
             }
             if let Some(most) = retention.bytes {
-                // What calls take is only known when they are gone.
+                // How much room calls take is known only when they are deleted.
                 for _ in 0..ROUNDS {
-                    let excess = self.write(FORGETTING, move |c| write::excess(c, most)).await?;
+                    let excess = self.write(DELETING, move |c| write::excess(c, most)).await?;
                     match self.forget(None, excess).await? {
                         0 => break,
                         calls => gone += calls,
@@ -239,13 +244,13 @@ impl Store for Sqlite {
         })
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.write("calls cannot be written", write::check))
     }
 }
 
-/// Makes the file, if it is not there, for its owner alone; and tries whether it and those that
-/// `SQLite` has beside it can be used. `SQLite` says only that they cannot.
+/// Creates the file if it does not exist, readable by its owner alone, and checks that it and the
+/// files beside it can be opened: `SQLite` does not say which of them cannot, or why.
 fn usable(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     match private(options.write(true).create_new(true)).open(path) {
@@ -262,17 +267,17 @@ fn usable(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A connection as every one of ours is.
+/// Opens a connection with the settings that all connections share.
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
     let open = || {
         let connection = Connection::open(path)?;
-        connection.busy_timeout(PATIENCE)?;
-        // What is deleted is overwritten, and must not come back from a temporary file.
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Deleted content is overwritten, and must not survive in a temporary file.
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "temp_store", "memory")?;
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "cache_size", -cache_kib)?;
-        // Else a statement is prepared anew for each value that it is given.
+        // Otherwise a statement is prepared again for each new value.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
@@ -283,6 +288,6 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is done under these locks that could leave a list half changed.
+    // No panic under these locks could leave a list half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,10 @@
-//! Orders that became no call. They are few: what is wanted of them is read newest first and held to
-//! the filter one by one.
+//! Orders that became no call. They are few, so they are read newest first and filtered one by one.
 
 use phony_call::CallSid;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::write::give_space_back;
-use crate::store::{MOST_ORDERS, UnplacedOrder, Wanted};
+use super::write::release_space;
+use crate::store::{ListQuery, MOST_ORDERS, UnplacedOrder};
 
 pub(super) fn put(connection: &mut Connection, orders: &[UnplacedOrder]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -25,7 +24,7 @@ pub(super) fn put(connection: &mut Connection, orders: &[UnplacedOrder]) -> rusq
 
 pub(super) fn list(
     connection: &Connection,
-    wanted: &Wanted,
+    wanted: &ListQuery,
 ) -> rusqlite::Result<Vec<UnplacedOrder>> {
     let after = wanted.after.as_ref();
     let (at_ms, id) = after.map_or((i64::MAX, ""), |after| (after.started_ms, after.sid.as_str()));
@@ -56,21 +55,21 @@ pub(super) fn delete(connection: &mut Connection, id: &CallSid) -> rusqlite::Res
     let sql = "DELETE FROM orders WHERE id = ?1";
     let deleted = connection.prepare_cached(sql)?.execute([id.as_str()])? > 0;
     if deleted {
-        give_space_back(connection)?;
+        release_space(connection)?;
     }
     Ok(deleted)
 }
 
-/// Forgets the orders that were given before this millisecond.
+/// Deletes the orders given before this time, in milliseconds since 1970.
 pub(super) fn forget(connection: &mut Connection, before: i64) -> rusqlite::Result<()> {
     let sql = "DELETE FROM orders WHERE at_ms < ?1";
     if connection.prepare_cached(sql)?.execute([before])? > 0 {
-        give_space_back(connection)?;
+        release_space(connection)?;
     }
     Ok(())
 }
 
-/// What a later version has written in another form is passed over.
+/// Parses an order; `None` if a later version wrote it in another format.
 fn read(json: impl AsRef<str>) -> Option<UnplacedOrder> {
     serde_json::from_str(json.as_ref()).ok()
 }

@@ -1,4 +1,4 @@
-//! What is asked of the file.
+//! Reading the file: calls, events, lists and search.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,24 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_iter};
 
 use super::rows::{self, CallRow};
-use crate::store::line::{said, word};
-use crate::store::{CallLine, Cursor, Entry, Filter, LAST_SEQ, Match, Page, Query, Wanted};
+use crate::store::summary::{searchable_words, wire_name};
+use crate::store::{
+    CallFilter, CallSummary, Cursor, Entry, LAST_SEQ, ListQuery, Match, Page, Query,
+};
 
-/// How far calls of one moment may be moved on from their place, in numbers.
+/// How far the ids of calls that started at one moment may be off from the time of their start.
 const MOVED: i64 = 4096;
-/// The shortest text that the index of names can find. A shorter one is a part of so many names
-/// that only those of the newest 5,000 calls are looked at.
+/// The shortest text that the index of names can find, in characters. A shorter one is searched for
+/// in the newest 5,000 calls only.
 const TRIGRAM: usize = 3;
-/// As many calls are asked one by one whether they have the words, rather than all words looked at.
+/// Up to this many calls are checked one by one for the words, rather than searching all calls.
 const FEW: usize = 200;
 
-pub(super) fn line(connection: &Connection, sid: &CallSid) -> rusqlite::Result<Option<CallLine>> {
-    Ok(rows::find(connection, sid)?.map(|row| row.line))
+pub(super) fn summary(
+    connection: &Connection,
+    sid: &CallSid,
+) -> rusqlite::Result<Option<CallSummary>> {
+    Ok(rows::find(connection, sid)?.map(|row| row.summary))
 }
 
 pub(super) fn events(
@@ -36,18 +41,18 @@ pub(super) fn events(
     events.collect::<rusqlite::Result<_>>().map(Some)
 }
 
-pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallLine>> {
+pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallSummary>> {
     let sql = rows::calls!("WHERE ended_ms IS NULL ORDER BY started_ms DESC, sid DESC");
     let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map([], |row| Ok(rows::call(row)?.line))?.collect()
+    statement.query_map([], |row| Ok(rows::call(row)?.summary))?.collect()
 }
 
-/// One more than is wanted is looked for, to know whether there are more.
-pub(super) fn list(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Page> {
+/// A page of calls. One more than the limit is read to know whether there are more.
+pub(super) fn list(connection: &Connection, wanted: &ListQuery) -> rusqlite::Result<Page> {
     let calls = match &wanted.filter.query {
         None => {
             let rows = listed(connection, wanted, wanted.limit + 1)?;
-            rows.into_iter().map(|row| (row.line, None)).collect()
+            rows.into_iter().map(|row| (row.summary, None)).collect()
         }
         Some(query) => found(connection, wanted, query)?,
     };
@@ -57,15 +62,16 @@ pub(super) fn list(connection: &Connection, wanted: &Wanted) -> rusqlite::Result
     Ok(page)
 }
 
-/// Calls, newest first, the words aside.
+/// Calls that pass the filter apart from its query, newest first.
 fn listed(
     connection: &Connection,
-    wanted: &Wanted,
+    wanted: &ListQuery,
     limit: usize,
 ) -> rusqlite::Result<Vec<CallRow>> {
     let mut sql = rows::calls!("WHERE 1").to_owned();
     let mut values: Vec<Value> = Vec::new();
-    let Filter { live, direction, number, agent, status, from, until, query: _ } = &wanted.filter;
+    let CallFilter { live, direction, number, agent, status, from, until, query: _ } =
+        &wanted.filter;
     let mut and = |text: &str, new: &[Value]| {
         sql.push_str(" AND ");
         sql.push_str(text);
@@ -88,7 +94,7 @@ fn listed(
         None => {}
     }
     if let Some(direction) = direction {
-        and("direction = ?", &[Value::Text(word(direction))]);
+        and("direction = ?", &[Value::Text(wire_name(direction))]);
     }
     if let Some(agent) = agent {
         and("agent = ?", &[text(agent)]);
@@ -107,28 +113,28 @@ fn listed(
         and("(started_ms, sid) < (?, ?)", &[(*started_ms).into(), text(sid.as_str())]);
     }
     sql.push_str(" ORDER BY started_ms DESC, sid DESC LIMIT ?");
-    // Times are finer than milliseconds: some at the ends fall away, and others take their place.
+    // Times are finer than milliseconds, so some rows at the bounds are filtered out below.
     let is_exact = from.is_none() && until.is_none();
     values.push(Value::Integer(if is_exact { i64::try_from(limit).unwrap_or(-1) } else { -1 }));
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), rows::call)?;
     let admitted =
-        rows.filter(|row| row.as_ref().map_or(true, |row| wanted.filter.admits(&row.line)));
+        rows.filter(|row| row.as_ref().map_or(true, |row| wanted.filter.admits(&row.summary)));
     admitted.take(limit).collect()
 }
 
-/// Calls with these words or names, newest first; one more than wanted, if there is one.
+/// Calls that match a query, newest first; one more than the limit, if there is one.
 fn found(
     connection: &Connection,
-    wanted: &Wanted,
+    wanted: &ListQuery,
     query: &Query,
-) -> rusqlite::Result<Vec<(CallLine, Option<Match>)>> {
+) -> rusqlite::Result<Vec<(CallSummary, Option<Match>)>> {
     let filter = &wanted.filter;
     if filter.live == Some(true)
         || filter.number.is_some()
         || filter.status.as_deref() == Some("live")
     {
-        let few = Wanted { limit: FEW, ..wanted.clone() };
+        let few = ListQuery { limit: FEW, ..wanted.clone() };
         let candidates = listed(connection, &few, FEW + 1)?;
         if candidates.len() <= FEW {
             return among(connection, candidates, query, wanted.limit + 1);
@@ -175,16 +181,16 @@ fn found(
     let mut load = connection.prepare_cached(rows::calls!("WHERE calls.id = ?1"))?;
     while let Some((id, seq)) = places.next()? {
         if best.len() > wanted.limit {
-            // All that is left began earlier than the last that is wanted.
+            // All remaining calls started before the last one on the page.
             let last = best.keys().next().map_or(0, |last| last.started_ms);
             if id < rows::first_id(last) {
                 break;
             }
         }
         let Some(row) = load.query_row([id], rows::call).optional()? else { continue };
-        let cursor = row.line.cursor();
+        let cursor = row.summary.cursor();
         let earlier = wanted.after.as_ref().is_none_or(|after| cursor < *after);
-        if !earlier || !filter.admits(&row.line) {
+        if !earlier || !filter.admits(&row.summary) {
             continue;
         }
         best.insert(cursor, (row, seq));
@@ -194,13 +200,13 @@ fn found(
     }
     let shown = best.into_values().rev().map(|(row, seq)| {
         let place = seq.map(|seq| shown(connection, row.id, seq, query)).transpose()?;
-        Ok((row.line, place))
+        Ok((row.summary, place))
     });
     shown.collect()
 }
 
-/// The fresh events that have the words, in the order of their numbers. To be asked for before the
-/// index is: what is put there meanwhile is found twice then, and not missed.
+/// The fresh events that have the words, by ascending id. This must run before the index is
+/// searched: an event that is moved there in between is then found twice rather than missed.
 fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::Result<Vec<i64>> {
     if query.phrases().is_empty() {
         return Ok(Vec::new());
@@ -212,7 +218,7 @@ fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::R
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let words = row.get_ref(1)?.as_str()?;
-        // Most have not even the letters.
+        // A cheap test that rules out most events.
         let mut wanted = query.phrases().iter().flatten();
         if wanted.all(|word| words.contains(word.as_str())) && query.find(words).is_some() {
             found.push(row.get(0)?);
@@ -222,13 +228,13 @@ fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::R
     Ok(found)
 }
 
-/// Those of a few calls that have the words.
+/// Those of a few calls that match a query.
 fn among(
     connection: &Connection,
     candidates: Vec<CallRow>,
     query: &Query,
     limit: usize,
-) -> rusqlite::Result<Vec<(CallLine, Option<Match>)>> {
+) -> rusqlite::Result<Vec<(CallSummary, Option<Match>)>> {
     let fts = query.fts();
     let fresh = fresh(connection, query, [0, i64::MAX])?;
     let mut asked = connection.prepare_cached(
@@ -236,7 +242,7 @@ fn among(
          ORDER BY rowid LIMIT 1",
     )?;
     let mut calls = Vec::new();
-    for CallRow { id, line, .. } in candidates {
+    for CallRow { id, summary, .. } in candidates {
         let range = (rows::event_id(id, 0), rows::event_id(id, LAST_SEQ));
         let place: Option<i64> = match &fts {
             None => None,
@@ -248,11 +254,11 @@ fn among(
         let fresh = fresh.filter(|id| *id <= range.1);
         let place = place.into_iter().chain(fresh).min();
         let place = match place.map(|id| rows::parts_of(id).1) {
-            None if !query.names(&line) => continue,
+            None if !query.matches_names(&summary) => continue,
             None => None,
             Some(seq) => Some(shown(connection, id, seq, query)?),
         };
-        calls.push((line, place));
+        calls.push((summary, place));
         if calls.len() == limit {
             break;
         }
@@ -260,29 +266,29 @@ fn among(
     Ok(calls)
 }
 
-/// The place that was found, and the words around it.
+/// The match in an event, with its excerpt.
 fn shown(connection: &Connection, call: i64, seq: u64, query: &Query) -> rusqlite::Result<Match> {
     let mut statement = connection.prepare_cached("SELECT json FROM told WHERE id = ?1")?;
     let json: Option<String> =
         statement.query_row([rows::event_id(call, seq)], |row| row.get(0)).optional()?;
     let event = json.and_then(|json| Entry { seq, json: json.into() }.event());
-    let words = event.as_ref().and_then(|event| said(&event.body)).unwrap_or_default();
+    let words = event.as_ref().and_then(|event| searchable_words(&event.body)).unwrap_or_default();
     Ok(Match { seq, text: query.find(words).unwrap_or_default() })
 }
 
-/// What the indexes find, newest call first: the calls' numbers, and that of the first event with
-/// the words.
+/// Merges what the indexes find, newest call first: ids of calls, each with the number of its first
+/// event with the words.
 struct Places<'a> {
     said: Source<'a>,
     names: Source<'a>,
 }
 
-/// Numbers from an index, the highest first.
+/// Ids from an index, highest first.
 struct Source<'a> {
     rows: Option<Rows<'a>>,
-    /// What the index says next.
+    /// The next id from the index.
     indexed: Option<i64>,
-    /// What it has not been told yet, the highest last.
+    /// The ids of matching events that are not indexed yet, highest last.
     fresh: Vec<i64>,
     next: Option<i64>,
 }

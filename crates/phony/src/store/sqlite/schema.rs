@@ -1,9 +1,9 @@
-//! The form of the file, and how an older one becomes it.
+//! The schema of the file, and its migrations.
 //!
-//! A call has a number that grows with the time of its beginning: eighths of a millisecond since
-//! 2020, moved on where that is taken. An event has its call's number and its own in one, so that
-//! the newest call comes first wherever one reads backwards: in the events, and in what is found in
-//! the full-text index, which is never sorted therefore.
+//! A call's id grows with the time of its start: eighths of a millisecond since 2020, incremented
+//! where that is taken. An event's id combines its call's id and its own number, so reading
+//! backwards yields the newest call first, both in the events and in the full-text index, whose
+//! results are therefore never sorted.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::super::StoreError;
 use super::rows;
 
-/// The steps from an empty file to the form of today. A step is never changed once it is out.
-const STEPS: &[Step] = &[
-    Step { sql: CALLS, fill: |_| Ok(()) },
-    Step { sql: NAMES, fill: rows::index_names },
-    Step { sql: LIVE, fill: |_| Ok(()) },
-    Step { sql: FRESH, fill: |_| Ok(()) },
-    Step { sql: ORDERS, fill: |_| Ok(()) },
+/// The migrations from an empty file to the current schema. A released migration never changes.
+const MIGRATIONS: &[Migration] = &[
+    Migration { sql: CALLS, fill: |_| Ok(()) },
+    Migration { sql: NAMES, fill: rows::index_names },
+    Migration { sql: LIVE, fill: |_| Ok(()) },
+    Migration { sql: FRESH, fill: |_| Ok(()) },
+    Migration { sql: ORDERS, fill: |_| Ok(()) },
 ];
 
-/// The first form: calls, their events, and the words that were said.
+/// Version 1: calls, their events, and the words that were said.
 const CALLS: &str = "
 CREATE TABLE calls (
   id          INTEGER PRIMARY KEY,  -- see above
@@ -49,15 +49,15 @@ CREATE TABLE events (
   id   INTEGER PRIMARY KEY,         -- the call's number * 2^20 + seq
   json TEXT NOT NULL
 );
--- By the events' numbers; the words themselves are in the events, folded before they are indexed.
+-- By the ids of events; the words themselves are in the events, folded before they are indexed.
 CREATE VIRTUAL TABLE said USING fts5(
   words, content='', tokenize='unicode61 remove_diacritics 0', prefix='2 3'
 );
 INSERT INTO said(said, rank) VALUES('secure-delete', 1);
 ";
 
-/// The second form: any part of a party, an agent's id or a call's is found without reading all
-/// calls, and so are the calls of an agent and those of a status.
+/// Version 2: indexes that find any part of a party, an agent's id or a call's id, and the calls of
+/// an agent or a status, without reading all calls.
 const NAMES: &str = "
 CREATE VIRTUAL TABLE names USING fts5(words, content='', tokenize='trigram');
 INSERT INTO names(names, rank) VALUES('secure-delete', 1);
@@ -65,7 +65,8 @@ CREATE INDEX calls_by_agent ON calls(agent, started_ms, sid);
 CREATE INDEX calls_by_status ON calls(status, started_ms, sid);
 ";
 
-/// The third form: what changes with every event of a live call stands apart until its end.
+/// Version 3: what changes with every event of a live call is kept in a table of its own until the
+/// call ends.
 const LIVE: &str = "
 CREATE TABLE live (
   id       INTEGER PRIMARY KEY,     -- the call's number
@@ -76,10 +77,10 @@ CREATE TABLE live (
 INSERT INTO live SELECT id, turns, cost_usd, last_seq FROM calls WHERE ended_ms IS NULL;
 ";
 
-/// The fourth form: events stand in the order in which they came, until they are put into their
-/// places four thousand at a time, and what was said in them into the index. There the next event
-/// of each live call belongs into a page of its own, and a write is a page; and the index is merged
-/// the more often the less it is given at once.
+/// Version 4: new events are stored in order of arrival, and moved to `events` and the index about
+/// four thousand at a time. In `events`, the next event of each live call belongs on a page of its
+/// own, so that each would cost a page write; and the smaller the batches, the more often the index
+/// is merged.
 const FRESH: &str = "
 CREATE TABLE fresh (
   id    INTEGER NOT NULL UNIQUE,    -- as in events
@@ -91,7 +92,7 @@ CREATE VIEW told AS SELECT id, json FROM events UNION ALL SELECT id, json FROM f
 INSERT INTO said(said, rank) VALUES('hashsize', 262144);
 ";
 
-/// The fifth form: orders that became no call.
+/// Version 5: orders that became no call.
 const ORDERS: &str = "
 CREATE TABLE orders (
   id    TEXT NOT NULL UNIQUE,
@@ -101,14 +102,14 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_time ON orders(at_ms, id);
 ";
 
-struct Step {
+struct Migration {
     sql: &'static str,
     fill: fn(&Connection) -> rusqlite::Result<()>,
 }
 
-/// Makes the file what it must be today.
+/// Migrates the file to the current schema.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     let failed = |error: rusqlite::Error| {
         StoreError::failed(format!("the store {} cannot be used", path.display()), error)
     };
@@ -116,22 +117,22 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
     if found > known {
         return Err(StoreError::Newer { place: path.display().to_string(), found, known });
     }
-    upgrade(connection, STEPS).map_err(failed)
+    migrate(connection, MIGRATIONS).map_err(failed)
 }
 
-fn upgrade(connection: &mut Connection, steps: &[Step]) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, migrations: &[Migration]) -> rusqlite::Result<()> {
     if version(connection)? == 0 {
         connection.pragma_update(None, "auto_vacuum", "incremental")?;
     }
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have done it meanwhile.
+    // Another process may have migrated it meanwhile.
     let done = version(&transaction)?;
-    for (n, step) in steps.iter().enumerate().skip(done as usize) {
-        transaction.execute_batch(step.sql)?;
-        (step.fill)(&transaction)?;
+    for (n, migration) in migrations.iter().enumerate().skip(done as usize) {
+        transaction.execute_batch(migration.sql)?;
+        (migration.fill)(&transaction)?;
         transaction.pragma_update(None, "user_version", n + 1)?;
-        tracing::info!(form = n + 1, "the store was brought to a later form");
+        tracing::info!(form = n + 1, "the store was migrated");
     }
     transaction.commit()
 }
@@ -152,23 +153,23 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_any_earlier_form_becomes_the_same_as_a_new_one() {
+    fn a_file_of_any_earlier_version_migrates_to_the_schema_of_a_new_one() {
         let mut new = Connection::open_in_memory().unwrap();
         prepare(&mut new, Path::new("new")).unwrap();
-        for steps in 0..STEPS.len() {
+        for migrations in 0..MIGRATIONS.len() {
             let mut old = Connection::open_in_memory().unwrap();
-            upgrade(&mut old, &STEPS[..steps]).unwrap();
-            assert_eq!(version(&old).unwrap() as usize, steps);
+            migrate(&mut old, &MIGRATIONS[..migrations]).unwrap();
+            assert_eq!(version(&old).unwrap() as usize, migrations);
             prepare(&mut old, Path::new("old")).unwrap();
             assert_eq!(columns(&old), columns(&new));
-            assert_eq!(version(&old).unwrap() as usize, STEPS.len());
+            assert_eq!(version(&old).unwrap() as usize, MIGRATIONS.len());
         }
     }
 
     #[test]
-    fn calls_of_the_first_form_are_found_by_name_after_the_upgrade() {
+    fn calls_of_version_1_are_found_by_name_after_the_migration() {
         let mut old = Connection::open_in_memory().unwrap();
-        upgrade(&mut old, &STEPS[..1]).unwrap();
+        migrate(&mut old, &MIGRATIONS[..1]).unwrap();
         let insert = "INSERT INTO calls VALUES (8, 'CA00aa', 1, '+15005550001', '+15005550002',
             'inbound', 'hotline', 'twilio', 1790000000000, '2026-09-21T13:46:40Z', NULL, NULL,
             NULL, NULL, NULL, 0, 0.0, 1)";
@@ -176,8 +177,8 @@ mod tests {
         prepare(&mut old, Path::new("old")).unwrap();
         let query =
             crate::store::Query::parse("0000 hot").map(|_| crate::store::Query::parse("hotl"));
-        let filter = crate::store::Filter { query: query.unwrap(), ..Default::default() };
-        let wanted = crate::store::Wanted { filter, after: None, limit: 5 };
+        let filter = crate::store::CallFilter { query: query.unwrap(), ..Default::default() };
+        let wanted = crate::store::ListQuery { filter, after: None, limit: 5 };
         let page = super::super::read::list(&old, &wanted).unwrap();
         assert_eq!(page.calls[0].0.sid.as_str(), "CA00aa");
     }

@@ -1,10 +1,10 @@
-//! What changes the file.
+//! Writing the file: calls, their deletion, and compaction.
 
 use phony_call::CallSid;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, CallRow};
-use crate::store::{Appended, CallLine, Chunk, Entry, LAST_SEQ};
+use crate::store::{Appended, CallSummary, Chunk, Entry, LAST_SEQ};
 
 pub(super) fn append(
     connection: &mut Connection,
@@ -13,20 +13,22 @@ pub(super) fn append(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done = chunks.iter().map(|chunk| take(&transaction, chunk));
     let done = done.collect::<rusqlite::Result<Vec<_>>>()?;
-    rows::settle_many(&transaction)?;
+    rows::move_fresh_if_many(&transaction)?;
     transaction.commit()?;
     Ok(done)
 }
 
-/// Puts a chunk in.
+/// Appends a chunk.
 fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
     let row = match rows::find(connection, &chunk.call)? {
         Some(row) => Some(row),
         None if chunk.after > 0 => None,
         None => {
             let first = chunk.entries.first().and_then(Entry::event);
-            match first.as_ref().and_then(CallLine::begin) {
-                Some(line) => Some(rows::insert(connection, chunk.term, without_events(line))?),
+            match first.as_ref().and_then(CallSummary::begin) {
+                Some(summary) => {
+                    Some(rows::insert(connection, chunk.term, without_events(summary))?)
+                }
                 None => None,
             }
         }
@@ -36,7 +38,7 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
     if row.term > chunk.term {
         return Ok(Appended::Stale(row.term));
     }
-    let last = row.line.last_seq;
+    let last = row.summary.last_seq;
     if last < chunk.after {
         return Ok(Appended::Behind(last));
     }
@@ -45,20 +47,20 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
         let event = entry.event();
         rows::insert_event(connection, row.id, entry, event.as_ref())?;
         if let Some(event) = &event {
-            row.line.apply(event);
+            row.summary.apply(event);
         }
-        row.line.last_seq = entry.seq;
+        row.summary.last_seq = entry.seq;
     }
     if chunk.status.is_some() {
-        row.line.status.clone_from(&chunk.status);
+        row.summary.status.clone_from(&chunk.status);
     }
     rows::update(connection, &was, &row)?;
-    Ok(Appended::Kept(row.line.last_seq))
+    Ok(Appended::Kept(row.summary.last_seq))
 }
 
 pub(super) fn claim(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<Option<u64>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let open = rows::find(&transaction, sid)?.filter(|row| row.line.end.is_none());
+    let open = rows::find(&transaction, sid)?.filter(|row| row.summary.end.is_none());
     let Some(row) = open else { return Ok(None) };
     let term = row.term + 1;
     let sql = "UPDATE calls SET term = ?2 WHERE id = ?1";
@@ -80,15 +82,15 @@ pub(super) fn set_status(
 pub(super) fn delete(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Some(row) = rows::find(&transaction, sid)? else { return Ok(false) };
-    rows::settle(&transaction)?;
+    rows::move_fresh(&transaction)?;
     rows::delete(&transaction, &row)?;
     transaction.commit()?;
-    give_space_back(connection)?;
+    release_space(connection)?;
     Ok(true)
 }
 
-/// Deletes the oldest ended calls, if they ended before this millisecond, so many at most; gives
-/// their number.
+/// Deletes at most `most` of the oldest ended calls that ended before this time, in milliseconds
+/// since 1970; returns their number.
 pub(super) fn forget(
     connection: &mut Connection,
     before: Option<i64>,
@@ -97,7 +99,7 @@ pub(super) fn forget(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let old = oldest(&transaction, before.unwrap_or(i64::MAX), most)?;
     if !old.is_empty() {
-        rows::settle(&transaction)?;
+        rows::move_fresh(&transaction)?;
     }
     for row in &old {
         rows::delete(&transaction, row)?;
@@ -106,7 +108,8 @@ pub(super) fn forget(
     Ok(old.len() as u64)
 }
 
-/// How many of the oldest calls must go for the file to have this size, and a little room to grow.
+/// How many of the oldest calls must be deleted for the file to have this size in bytes, with 5 %
+/// to spare.
 pub(super) fn excess(connection: &mut Connection, most: u64) -> rusqlite::Result<u64> {
     let calls = "SELECT count(*) FROM calls";
     let calls: u64 = connection.query_row(calls, [], |row| row.get(0))?;
@@ -118,11 +121,11 @@ pub(super) fn excess(connection: &mut Connection, most: u64) -> rusqlite::Result
     Ok((size - most / 20 * 19).div_ceil(of_one))
 }
 
-/// A step of making the file smaller after calls were deleted; false if it was the last.
+/// One step of shrinking the file after calls were deleted; false if it was the last.
 pub(super) fn compact(connection: &mut Connection, first: bool) -> rusqlite::Result<bool> {
     const PAGES: i64 = 500;
     let mut more = false;
-    // Places of deleted words are empty and stay in the indexes until these are merged.
+    // Entries of deleted words stay in the indexes until these are merged.
     for merge in [
         "INSERT INTO said(said, rank) VALUES ('merge', ?1)",
         "INSERT INTO names(names, rank) VALUES ('merge', ?1)",
@@ -132,21 +135,21 @@ pub(super) fn compact(connection: &mut Connection, first: bool) -> rusqlite::Res
         more |= connection.total_changes() - before >= 2;
     }
     if !more {
-        give_space_back(connection)?;
+        release_space(connection)?;
     }
     Ok(more)
 }
 
-/// Gives free pages back to the file system, and empties the log of what was written, in which what
-/// was deleted may stand still.
-pub(super) fn give_space_back(connection: &Connection) -> rusqlite::Result<()> {
+/// Returns free pages to the file system, and truncates the write-ahead log, which may still have
+/// deleted content.
+pub(super) fn release_space(connection: &Connection) -> rusqlite::Result<()> {
     let mut vacuum = connection.prepare("PRAGMA incremental_vacuum(4096)")?;
     let mut rows = vacuum.query([])?;
     while rows.next()?.is_some() {}
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
-/// Whether the file can be written, without writing it.
+/// Checks that the file can be written, without writing it.
 pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
 }
@@ -157,7 +160,7 @@ fn oldest(connection: &Connection, before: i64, most: u64) -> rusqlite::Result<V
     statement.query_map(params![before, most], rows::call)?.collect()
 }
 
-/// Bytes in use.
+/// The size in use, in bytes.
 fn size(connection: &Connection) -> u64 {
     let number = |name| {
         let value = connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
@@ -166,6 +169,6 @@ fn size(connection: &Connection) -> u64 {
     number("page_count").saturating_sub(number("freelist_count")) * number("page_size")
 }
 
-fn without_events(line: CallLine) -> CallLine {
-    CallLine { last_seq: 0, ..line }
+fn without_events(summary: CallSummary) -> CallSummary {
+    CallSummary { last_seq: 0, ..summary }
 }

@@ -1,8 +1,8 @@
-//! The thread that writes, behind everything else.
+//! The thread that writes, with a low priority.
 //!
-//! Writing comes in bursts, eight a second. On a machine whose processors are busy a burst would
-//! keep words waiting for as long as the scheduler lets a thread run, some milliseconds; so the
-//! thread has a low priority, where that can be had for one thread alone.
+//! Writes come in bursts, eight a second. On a busy machine a burst would delay calls for as long
+//! as the scheduler lets a thread run, some milliseconds; so the thread has a low priority, on
+//! systems that allow that for a single thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
@@ -10,24 +10,24 @@ use std::thread::{Builder, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-/// Work that may wait for the thread. The calls' writer waits for each of its own.
+/// Work that may be queued for the thread. The writer of the history waits for each piece of its
+/// own.
 const QUEUE: usize = 16;
-/// How much lower its priority is, as `nice` counts: it gets a tenth of what a call's thread gets
-/// where they compete.
+/// The thread's `nice` value: where they compete, it gets a tenth of the time of a call's thread.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
 type Work = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// The writing connection, on a thread of its own. When this is dropped, what was wanted before is
-/// done, and the connection closed.
+/// The writing connection, on a thread of its own. Dropping this finishes the queued work and
+/// closes the connection.
 #[derive(Debug)]
 pub(super) struct Writer {
     work: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The thread did not do what was wanted: it is gone, or the work panicked.
+/// The work was not done: the thread is gone, or the work panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("the thread that writes has failed")]
 pub(super) struct Failed;
@@ -36,16 +36,17 @@ impl Writer {
     pub(super) fn start(mut connection: Connection) -> std::io::Result<Self> {
         let (work, mut wanted) = mpsc::channel::<Work>(QUEUE);
         let thread = Builder::new().name("store".into()).spawn(move || {
-            give_way();
+            lower_priority();
             while let Some(work) = wanted.blocking_recv() {
-                // Whoever waits is told; a transaction that was left open was rolled back.
+                // A panic drops the reply, so the waiting task gets an error; an open transaction
+                // is rolled back.
                 drop(catch_unwind(AssertUnwindSafe(|| work(&mut connection))));
             }
         })?;
         Ok(Self { work: Some(work), thread: Some(thread) })
     }
 
-    /// Does something with the connection. It is done even if nobody waits for it any more.
+    /// Runs work on the connection, even if the returned future is dropped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> T + Send + 'static,
@@ -67,8 +68,8 @@ impl Drop for Writer {
 }
 
 /// Lowers the priority of this thread.
-fn give_way() {
-    // Elsewhere it would be that of the whole process.
+fn lower_priority() {
+    // On other systems this would lower the priority of the whole process.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICE) {
         tracing::debug!(%error, "the store's thread keeps its priority");

@@ -205,7 +205,7 @@ async fn a_full_disk_holds_up_nobody_and_loses_nothing() {
     let (status, held) = server.get("/calls/CA2").await;
     assert_eq!((status, &held["status"]), (200, &json!("ended")), "it is held in memory");
     let sid = CallSid::parse("CA2").unwrap();
-    let kept = store.line(&sid).await.unwrap();
+    let kept = store.summary(&sid).await.unwrap();
     assert!(kept.is_none_or(|line| line.end.is_none()), "and not in the file");
     store.cap(None).await.unwrap();
     eventually(async || (ready().await.0 == 200).then_some(())).await;

@@ -182,7 +182,7 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
     client(&["PAUSE", "900", "WRITE"]).await;
     let app = &one.running.app;
     let leave_and_order = async {
-        eventually(async || app.history.hub().line(&call)).await;
+        eventually(async || app.history.hub().summary(&call)).await;
         app.calls.release(&call);
         one.until_live(0).await;
         let whisper = action("CA1", &json!({ "text": "be brief" }));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::{
-    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, MOST_ORDERS, Outcome, Query, Store,
-    UnplacedOrder, Wanted,
+    Appended, CallFilter, Chunk, Cursor, Entry, FIRST_TERM, ListQuery, MOST_ORDERS, Outcome, Query,
+    Store, UnplacedOrder,
 };
 use phony_call::{CallSid, Direction, EndReason, Event, EventBody, Source, Speaker};
 
@@ -116,14 +116,14 @@ pub(crate) async fn keep(store: &dyn Store, call: &str, second: i64, words: &str
 }
 
 /// The ids on the first page.
-pub(crate) async fn listed(store: &dyn Store, filter: Filter) -> Vec<String> {
-    let wanted = Wanted { filter, after: None, limit: 100 };
+pub(crate) async fn listed(store: &dyn Store, filter: CallFilter) -> Vec<String> {
+    let wanted = ListQuery { filter, after: None, limit: 100 };
     let page = store.list(&wanted).await.unwrap();
-    page.calls.iter().map(|(line, _)| line.sid.to_string()).collect()
+    page.calls.iter().map(|(summary, _)| summary.sid.to_string()).collect()
 }
 
-fn query(typed: &str) -> Filter {
-    Filter { query: Query::parse(typed), ..Filter::default() }
+fn query(typed: &str) -> CallFilter {
+    CallFilter { query: Query::parse(typed), ..CallFilter::default() }
 }
 
 async fn kept(store: &dyn Store, call: &str, after: u64) -> Option<Vec<String>> {
@@ -137,24 +137,24 @@ fn text(entries: &[Entry]) -> Vec<String> {
 
 async fn keeps_events_word_for_word(store: &dyn Store) {
     assert_eq!(kept(store, "CA1", 0).await, None);
-    assert_eq!(store.line(&sid("CA1")).await.unwrap(), None);
+    assert_eq!(store.summary(&sid("CA1")).await.unwrap(), None);
     let entries = vec![begins("CA1", 0), says("CA1", 2, "Où? «Ja»\n\u{1f600}"), ends("CA1", 3, 9)];
     let (first, rest) = entries.split_at(1);
     assert_eq!(append(store, chunk("CA1", 0, first.to_vec())).await, Appended::Kept(1));
-    let line = store.line(&sid("CA1")).await.unwrap().unwrap();
-    assert_eq!((line.end, line.last_seq, line.started), (None, 1, at(0)));
+    let summary = store.summary(&sid("CA1")).await.unwrap().unwrap();
+    assert_eq!((summary.end, summary.last_seq, summary.started), (None, 1, at(0)));
     assert_eq!(
-        (&*line.from, &*line.to, &*line.agent),
+        (&*summary.from, &*summary.to, &*summary.agent),
         ("+15005550001", "+15005550002", "assistant")
     );
     assert_eq!(append(store, chunk("CA1", 1, rest.to_vec())).await, Appended::Kept(3));
     assert_eq!(kept(store, "CA1", 0).await, Some(text(&entries)));
     assert_eq!(kept(store, "CA1", 2).await, Some(text(&entries[2..])));
     assert_eq!(kept(store, "CA1", 9).await, Some(Vec::new()));
-    let line = store.line(&sid("CA1")).await.unwrap().unwrap();
-    let end = line.end.unwrap();
+    let summary = store.summary(&sid("CA1")).await.unwrap().unwrap();
+    let end = summary.end.unwrap();
     assert_eq!((end.reason, end.at, end.duration_ms), (EndReason::CallerHungUp, at(9), 1000));
-    assert_eq!((line.last_seq, line.turns), (3, 1));
+    assert_eq!((summary.last_seq, summary.turns), (3, 1));
 }
 
 async fn takes_the_same_again_and_refuses_gaps(store: &dyn Store) {
@@ -168,8 +168,8 @@ async fn takes_the_same_again_and_refuses_gaps(store: &dyn Store) {
     let unknown = vec![says("CA2", 6, "five")];
     assert_eq!(append(store, chunk("CA2", 5, unknown)).await, Appended::Behind(0));
     assert_eq!(kept(store, "CA1", 0).await.unwrap().len(), 3);
-    assert_eq!(store.line(&sid("CA1")).await.unwrap().unwrap().turns, 2, "nothing counts twice");
-    assert_eq!(store.line(&sid("CA2")).await.unwrap(), None);
+    assert_eq!(store.summary(&sid("CA1")).await.unwrap().unwrap().turns, 2, "nothing counts twice");
+    assert_eq!(store.summary(&sid("CA2")).await.unwrap(), None);
     // A refused chunk does not hold up the others.
     let chunks = vec![
         chunk("CA2", 5, vec![says("CA2", 6, "five")]),
@@ -206,13 +206,14 @@ async fn lists_newest_first_page_by_page(store: &dyn Store) {
     for (call, second) in [("CA1", 10), ("CA2", 30), ("CA3", 20), ("CA5", 40), ("CA4", 40)] {
         keep(store, call, second, "hello").await;
     }
-    assert_eq!(listed(store, Filter::default()).await, ["CA5", "CA4", "CA2", "CA3", "CA1"]);
-    for filter in [Filter::default(), query("hello"), query("CA")] {
-        let mut wanted = Wanted { filter, after: None, limit: 2 };
+    assert_eq!(listed(store, CallFilter::default()).await, ["CA5", "CA4", "CA2", "CA3", "CA1"]);
+    for filter in [CallFilter::default(), query("hello"), query("CA")] {
+        let mut wanted = ListQuery { filter, after: None, limit: 2 };
         let mut pages = Vec::new();
         loop {
             let page = store.list(&wanted).await.unwrap();
-            let ids: Vec<_> = page.calls.iter().map(|(line, _)| line.sid.to_string()).collect();
+            let ids: Vec<_> =
+                page.calls.iter().map(|(summary, _)| summary.sid.to_string()).collect();
             pages.push(ids.join(" "));
             if !page.more {
                 break;
@@ -229,8 +230,8 @@ async fn filters(store: &dyn Store) {
     let begin = begins_as("CA1", 10, out, ("+15005550002", "+442079460000"), "survey");
     append(store, chunk("CA1", 0, vec![begin])).await;
     keep(store, "CA2", 20, "hello").await;
-    let with = |change: fn(&mut Filter)| {
-        let mut filter = Filter::default();
+    let with = |change: fn(&mut CallFilter)| {
+        let mut filter = CallFilter::default();
         change(&mut filter);
         listed(store, filter)
     };
@@ -252,17 +253,17 @@ async fn filters(store: &dyn Store) {
     assert_eq!(with(|f| f.status = Some("ringing".into())).await, ["CA1"]);
     let busy = Chunk { status: Some("busy".into()), ..chunk("CA1", 1, vec![ends("CA1", 2, 12)]) };
     assert_eq!(append(store, busy).await, Appended::Kept(2));
-    let line = store.line(&sid("CA1")).await.unwrap().unwrap();
+    let line = store.summary(&sid("CA1")).await.unwrap().unwrap();
     assert_eq!(line.status.as_deref(), Some("busy"));
     // A call that begins at that very time is not before it, and does not end the list.
-    let wanted = Wanted {
-        filter: Filter { until: Some(at(20)), ..Filter::default() },
+    let wanted = ListQuery {
+        filter: CallFilter { until: Some(at(20)), ..CallFilter::default() },
         after: None,
         limit: 1,
     };
     keep(store, "CA0", 5, "hello").await;
     assert!(store.list(&wanted).await.unwrap().more);
-    let with_words = |f: &mut Filter| {
+    let with_words = |f: &mut CallFilter| {
         f.query = Query::parse("hello");
         f.agent = Some("survey".into());
     };
@@ -293,7 +294,7 @@ async fn finds_words_and_names(store: &dyn Store) {
     for strange in ["\"", "'; drop table calls; --", "*", "NEAR(", "%", "_", "a:b", "-"] {
         assert!(found(strange).await.is_empty(), "{strange}");
     }
-    let wanted = Wanted { filter: query("card"), after: None, limit: 1 };
+    let wanted = ListQuery { filter: query("card"), after: None, limit: 1 };
     let page = store.list(&wanted).await.unwrap();
     assert!(page.more);
     let place = page.calls[0].1.as_ref().unwrap();
@@ -305,7 +306,7 @@ async fn tells_which_calls_are_open(store: &dyn Store) {
     append(store, chunk("CA2", 0, vec![begins("CA2", 10)])).await;
     append(store, chunk("CA3", 0, vec![begins("CA3", 20)])).await;
     let open = store.open().await.unwrap();
-    assert_eq!(open.iter().map(|line| line.sid.as_str()).collect::<Vec<_>>(), ["CA3", "CA2"]);
+    assert_eq!(open.iter().map(|summary| summary.sid.as_str()).collect::<Vec<_>>(), ["CA3", "CA2"]);
 }
 
 async fn deletes_for_good(store: &dyn Store) {
@@ -327,7 +328,7 @@ async fn forgets_what_is_too_old(store: &dyn Store) {
     append(store, chunk("open", 0, vec![begins("open", 0)])).await;
     let retention = Retention { age: Some(Duration::from_secs(250)), bytes: None };
     assert_eq!(store.retain(&retention, at(500)).await.unwrap(), 3);
-    assert_eq!(listed(store, Filter::default()).await, ["CA4", "CA3", "open"]);
+    assert_eq!(listed(store, CallFilter::default()).await, ["CA4", "CA3", "open"]);
     assert_eq!(listed(store, query("hello")).await, ["CA4", "CA3"]);
     assert_eq!(store.retain(&Retention::default(), at(1_000_000)).await.unwrap(), 0);
 }
@@ -350,13 +351,13 @@ async fn keeps_many_calls_of_one_moment_apart(store: &dyn Store) {
     });
     store.append(chunks.collect()).await.unwrap();
     let newest: Vec<_> = calls.iter().rev().cloned().collect();
-    for filter in [Filter::default(), query("hello"), query("CA")] {
-        let mut wanted = Wanted { filter, after: None, limit: 7 };
+    for filter in [CallFilter::default(), query("hello"), query("CA")] {
+        let mut wanted = ListQuery { filter, after: None, limit: 7 };
         let mut found = Vec::new();
         loop {
             let page = store.list(&wanted).await.unwrap();
-            found.extend(page.calls.iter().map(|(line, _)| line.sid.to_string()));
-            wanted.after = page.calls.last().map(|(line, _)| line.cursor());
+            found.extend(page.calls.iter().map(|(summary, _)| summary.sid.to_string()));
+            wanted.after = page.calls.last().map(|(summary, _)| summary.cursor());
             if !page.more {
                 break;
             }
@@ -382,12 +383,16 @@ fn order(n: i64, outcome: Outcome, to: &str) -> UnplacedOrder {
     }
 }
 
-async fn orders(store: &dyn Store, wanted: Wanted) -> Vec<UnplacedOrder> {
+async fn orders(store: &dyn Store, wanted: ListQuery) -> Vec<UnplacedOrder> {
     store.orders(&wanted).await.unwrap()
 }
 
-fn of(status: &str, limit: usize, after: Option<Cursor>) -> Wanted {
-    Wanted { filter: Filter { status: Some(status.into()), ..Filter::default() }, after, limit }
+fn of(status: &str, limit: usize, after: Option<Cursor>) -> ListQuery {
+    ListQuery {
+        filter: CallFilter { status: Some(status.into()), ..CallFilter::default() },
+        after,
+        limit,
+    }
 }
 
 async fn keeps_orders_that_became_no_call(store: &dyn Store) {
@@ -398,13 +403,13 @@ async fn keeps_orders_that_became_no_call(store: &dyn Store) {
     store.put_orders(vec![failed.clone(), unknown.clone()]).await.unwrap();
     keep(store, "CA1", 3, "a call").await;
     // They are no calls.
-    assert_eq!(listed(store, Filter::default()).await, ["CA1"]);
+    assert_eq!(listed(store, CallFilter::default()).await, ["CA1"]);
     let newest: Vec<_> = refused.iter().rev().cloned().collect();
     assert_eq!(orders(store, of("refused", 10, None)).await, newest);
     assert_eq!(orders(store, of("failed", 10, None)).await, std::slice::from_ref(&failed));
     assert_eq!(orders(store, of("unknown", 10, None)).await, std::slice::from_ref(&unknown));
     assert_eq!(orders(store, of("ended", 10, None)).await, []);
-    assert_eq!(orders(store, Wanted { limit: 10, ..Wanted::default() }).await, []);
+    assert_eq!(orders(store, ListQuery { limit: 10, ..ListQuery::default() }).await, []);
     // One more than the page holds, if there are more.
     assert_eq!(orders(store, of("refused", 2, None)).await, newest[..3]);
     let after = Some(newest[1].cursor());

@@ -98,7 +98,7 @@ async fn any_question_is_answered_within_50_ms_by_redis_as_well() {
     println!("Redis: {} MB, before most of it is indexed", memory(&mut connection).await);
     // A call is indexed some seconds after its end.
     loop {
-        store.tidy().await.unwrap();
+        store.compact().await.unwrap();
         let mut count = redis::cmd("ZCARD");
         let fresh: u64 = count.arg("phony:fresh").query_async(&mut connection).await.unwrap();
         if fresh < 256 {
@@ -131,7 +131,7 @@ async fn fill(store: &dyn Store) -> Vec<String> {
         let done = store.append(chunks).await.unwrap();
         assert!(done.iter().all(|done| *done == Appended::Kept(12)));
         if hundred % 50 == 0 {
-            store.tidy().await.unwrap();
+            store.compact().await.unwrap();
         }
     }
     println!("{CALLS} calls of 10 turns, written in {:?}", began.elapsed());

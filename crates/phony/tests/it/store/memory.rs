@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Entry, MOST_ORDERS, Page, Store, StoreError, UnplacedOrder,
-    Wanted,
+    Appended, CallSummary, Chunk, Entry, ListQuery, MOST_ORDERS, Page, Store, StoreError,
+    StoreFuture, UnplacedOrder,
 };
 use phony_call::CallSid;
 
@@ -26,7 +26,7 @@ pub(crate) struct Memory {
 #[derive(Debug)]
 struct Kept {
     term: u64,
-    line: CallLine,
+    summary: CallSummary,
     entries: Vec<Entry>,
 }
 
@@ -34,7 +34,7 @@ impl Memory {
     fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut BTreeMap<CallSid, Kept>) -> T,
-    ) -> Answer<'_, T> {
+    ) -> StoreFuture<'_, T> {
         let done = if self.broken.load(Ordering::Relaxed) {
             Err(StoreError::failed("calls cannot be kept", "the test says so"))
         } else {
@@ -48,7 +48,7 @@ impl Memory {
     fn with_orders<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut BTreeMap<CallSid, UnplacedOrder>) -> T,
-    ) -> Answer<'_, T> {
+    ) -> StoreFuture<'_, T> {
         let done = if self.broken.load(Ordering::Relaxed) {
             Err(StoreError::failed("orders cannot be kept", "the test says so"))
         } else {
@@ -59,13 +59,13 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         self.with(|calls| chunks.into_iter().map(|chunk| take(calls, chunk)).collect())
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         self.with(|calls| {
-            let kept = calls.get_mut(call).filter(|kept| kept.line.end.is_none())?;
+            let kept = calls.get_mut(call).filter(|kept| kept.summary.end.is_none())?;
             kept.term += 1;
             Some(kept.term)
         })
@@ -75,55 +75,55 @@ impl Store for Memory {
         &'a self,
         call: &'a CallSid,
         after: u64,
-    ) -> Answer<'a, Option<Vec<axum::extract::ws::Utf8Bytes>>> {
+    ) -> StoreFuture<'a, Option<Vec<axum::extract::ws::Utf8Bytes>>> {
         self.with(|calls| {
             let later = calls.get(call)?.entries.iter().filter(|entry| entry.seq > after);
             Some(later.map(|entry| entry.json.clone()).collect())
         })
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
-        self.with(|calls| Some(calls.get(call)?.line.clone()))
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
+        self.with(|calls| Some(calls.get(call)?.summary.clone()))
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         self.with(|calls| {
             let mut found: Vec<_> = calls
                 .values()
-                .filter(|kept| wanted.after.as_ref().is_none_or(|at| kept.line.cursor() < *at))
+                .filter(|kept| wanted.after.as_ref().is_none_or(|at| kept.summary.cursor() < *at))
                 .filter_map(|kept| {
                     let events = kept.entries.iter().map(|entry| (entry.seq, entry.json.as_str()));
-                    Some((kept.line.clone(), wanted.filter.find(&kept.line, events)?))
+                    Some((kept.summary.clone(), wanted.filter.find(&kept.summary, events)?))
                 })
                 .collect();
-            found.sort_by_key(|(line, _)| std::cmp::Reverse(line.cursor()));
+            found.sort_by_key(|(summary, _)| std::cmp::Reverse(summary.cursor()));
             let more = found.len() > wanted.limit;
             found.truncate(wanted.limit);
             Page { calls: found, more }
         })
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         self.with(|calls| {
-            let open = calls.values().filter(|kept| kept.line.end.is_none());
-            let mut open: Vec<_> = open.map(|kept| kept.line.clone()).collect();
-            open.sort_by_key(|line| std::cmp::Reverse(line.cursor()));
+            let open = calls.values().filter(|kept| kept.summary.end.is_none());
+            let mut open: Vec<_> = open.map(|kept| kept.summary.clone()).collect();
+            open.sort_by_key(|summary| std::cmp::Reverse(summary.cursor()));
             open
         })
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         self.with(|calls| {
             let kept = calls.get_mut(call);
-            kept.map(|kept| kept.line.status = Some(status.to_owned())).is_some()
+            kept.map(|kept| kept.summary.status = Some(status.to_owned())).is_some()
         })
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         self.with(|calls| calls.remove(call).is_some())
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         self.with_orders(|kept| {
             kept.extend(orders.into_iter().map(|order| (order.id.clone(), order)));
             while kept.len() > MOST_ORDERS {
@@ -133,7 +133,7 @@ impl Store for Memory {
         })
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         self.with_orders(|kept| {
             let mut found: Vec<_> = kept
                 .values()
@@ -147,15 +147,15 @@ impl Store for Memory {
         })
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         self.with_orders(|kept| kept.get(id).cloned())
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         self.with_orders(|kept| kept.remove(id).is_some())
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         if let Some(age) = retention.age {
             self.orders.lock().unwrap().retain(|_, order| order.at >= now - age);
         }
@@ -163,13 +163,13 @@ impl Store for Memory {
             let before = calls.len();
             let oldest = retention.age.map(|age| now - age);
             calls.retain(|_, kept| {
-                kept.line.end.zip(oldest).is_none_or(|(end, oldest)| end.at >= oldest)
+                kept.summary.end.zip(oldest).is_none_or(|(end, oldest)| end.at >= oldest)
             });
             (before - calls.len()) as u64
         })
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         self.with(|_| ())
     }
 }
@@ -177,8 +177,8 @@ impl Store for Memory {
 fn take(calls: &mut BTreeMap<CallSid, Kept>, chunk: Chunk) -> Appended {
     let begun = |chunk: &Chunk| {
         let first = chunk.entries.first()?;
-        let line = CallLine::begin(&first.event()?)?;
-        Some(Kept { term: chunk.term, line, entries: vec![first.clone()] })
+        let summary = CallSummary::begin(&first.event()?)?;
+        Some(Kept { term: chunk.term, summary, entries: vec![first.clone()] })
     };
     let kept = match calls.get_mut(&chunk.call) {
         Some(kept) => kept,
@@ -191,22 +191,22 @@ fn take(calls: &mut BTreeMap<CallSid, Kept>, chunk: Chunk) -> Appended {
     if kept.term > chunk.term {
         return Appended::Stale(kept.term);
     }
-    let last = kept.line.last_seq;
+    let last = kept.summary.last_seq;
     if last < chunk.after {
         return Appended::Behind(last);
     }
     kept.term = chunk.term;
     for entry in chunk.entries.into_iter().filter(|entry| entry.seq > last) {
-        kept.line.last_seq = entry.seq;
+        kept.summary.last_seq = entry.seq;
         if let Some(event) = entry.event() {
-            kept.line.apply(&event);
+            kept.summary.apply(&event);
         }
         kept.entries.push(entry);
     }
     if chunk.status.is_some() {
-        kept.line.status = chunk.status;
+        kept.summary.status = chunk.status;
     }
-    Appended::Kept(kept.line.last_seq)
+    Appended::Kept(kept.summary.last_seq)
 }
 
 #[tokio::test]

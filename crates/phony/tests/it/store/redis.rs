@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::redis::Redis;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Filter, Match, Page, Query, Sqlite, Store, UnplacedOrder,
-    Wanted,
+    Appended, CallFilter, CallSummary, Chunk, ListQuery, Match, Page, Query, Sqlite, Store,
+    StoreFuture, UnplacedOrder,
 };
 use phony_call::{CallSid, Direction};
 
@@ -32,63 +32,67 @@ async fn the_suite_holds_for_redis() {
 struct Indexed(Redis);
 
 impl Store for Indexed {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         Box::pin(async move {
             let done = self.0.append(chunks).await;
-            self.0.tidy().await?;
+            self.0.compact().await?;
             done
         })
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         self.0.claim(call)
     }
 
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>> {
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>> {
         self.0.events(call, after)
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
-        self.0.line(call)
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
+        self.0.summary(call)
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         self.0.list(wanted)
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         self.0.open()
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         self.0.set_status(call, status)
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         self.0.delete(call)
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         self.0.put_orders(orders)
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         self.0.orders(wanted)
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         self.0.order(id)
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         self.0.delete_order(id)
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         self.0.retain(retention, now)
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         self.0.check()
     }
 }
@@ -107,8 +111,8 @@ async fn the_suite_holds_for_redis_with_calls_in_the_index() {
 }
 
 /// Queries of all kinds: words, prefixes, phrases, names, filters.
-fn questions(calls: &[String]) -> Vec<Filter> {
-    let query = |typed: &str| Filter { query: Query::parse(typed), ..Filter::default() };
+fn questions(calls: &[String]) -> Vec<CallFilter> {
+    let query = |typed: &str| CallFilter { query: Query::parse(typed), ..CallFilter::default() };
     let (one, two) = (word(1), word(7));
     let typed = [
         one.clone(),
@@ -136,33 +140,33 @@ fn questions(calls: &[String]) -> Vec<Filter> {
         "zz".into(),
     ];
     let mut filters: Vec<_> = typed.iter().map(|typed| query(typed)).collect();
-    let number = |number: &str| Filter { number: Some(number.into()), ..Filter::default() };
+    let number = |number: &str| CallFilter { number: Some(number.into()), ..CallFilter::default() };
     filters.extend([number("+15001"), number("50"), number("5550002"), number("999999999")]);
-    let agent = |agent: &str| Filter { agent: Some(agent.into()), ..Filter::default() };
+    let agent = |agent: &str| CallFilter { agent: Some(agent.into()), ..CallFilter::default() };
     filters.extend([agent("support"), agent("nobody")]);
-    let status = |status: &str| Filter { status: Some(status.into()), ..Filter::default() };
+    let status = |status: &str| CallFilter { status: Some(status.into()), ..CallFilter::default() };
     filters.extend([status("busy"), status("completed"), status("live"), status("ended")]);
-    filters.push(Filter { direction: Some(Direction::Outbound), ..Filter::default() });
-    filters.push(Filter { live: Some(true), ..query(&one) });
-    filters.push(Filter { live: Some(false), ..query(&one) });
-    filters.push(Filter { status: Some("busy".into()), ..query(&one) });
-    filters.push(Filter { agent: Some("support".into()), ..query(&two) });
-    filters.push(Filter { number: Some("+15003".into()), ..query(&word(0)) });
-    filters.push(Filter { direction: Some(Direction::Outbound), ..query(&one) });
+    filters.push(CallFilter { direction: Some(Direction::Outbound), ..CallFilter::default() });
+    filters.push(CallFilter { live: Some(true), ..query(&one) });
+    filters.push(CallFilter { live: Some(false), ..query(&one) });
+    filters.push(CallFilter { status: Some("busy".into()), ..query(&one) });
+    filters.push(CallFilter { agent: Some("support".into()), ..query(&two) });
+    filters.push(CallFilter { number: Some("+15003".into()), ..query(&word(0)) });
+    filters.push(CallFilter { direction: Some(Direction::Outbound), ..query(&one) });
     let (from, until) = (Some(at(60 * 60)), Some(at(60 * 200)));
-    filters.push(Filter { from, until, ..query(&word(0)) });
-    filters.push(Filter { from, until, ..Filter::default() });
-    filters.push(Filter { until, status: Some("busy".into()), ..Filter::default() });
+    filters.push(CallFilter { from, until, ..query(&word(0)) });
+    filters.push(CallFilter { from, until, ..CallFilter::default() });
+    filters.push(CallFilter { until, status: Some("busy".into()), ..CallFilter::default() });
     filters
 }
 
 /// All pages of a query: the calls, and where the words are.
-async fn all_pages(store: &dyn Store, filter: &Filter) -> Vec<(CallLine, Option<Match>)> {
-    let mut wanted = Wanted { filter: filter.clone(), after: None, limit: 7 };
+async fn all_pages(store: &dyn Store, filter: &CallFilter) -> Vec<(CallSummary, Option<Match>)> {
+    let mut wanted = ListQuery { filter: filter.clone(), after: None, limit: 7 };
     let mut all = Vec::new();
     loop {
         let page = store.list(&wanted).await.unwrap();
-        wanted.after = page.calls.last().map(|(line, _)| line.cursor());
+        wanted.after = page.calls.last().map(|(summary, _)| summary.cursor());
         all.extend(page.calls);
         if !page.more {
             return all;
@@ -190,7 +194,7 @@ async fn both_stores_give_the_same_answers() {
             store.append(vec![chunk.clone()]).await.unwrap();
         }
         if n == 285 {
-            redis.tidy().await.unwrap();
+            redis.compact().await.unwrap();
         }
         sids.push(sid);
     }
@@ -208,8 +212,8 @@ async fn both_stores_give_the_same_answers() {
     let (mut found, mut shown) = (0, 0);
     for filter in questions(&sids) {
         let (ours, theirs) = (all_pages(&redis, &filter).await, all_pages(&sqlite, &filter).await);
-        let ids = |calls: &[(CallLine, Option<Match>)]| -> Vec<_> {
-            calls.iter().map(|(line, _)| line.sid.to_string()).collect()
+        let ids = |calls: &[(CallSummary, Option<Match>)]| -> Vec<_> {
+            calls.iter().map(|(summary, _)| summary.sid.to_string()).collect()
         };
         assert_eq!(ids(&ours), ids(&theirs), "{filter:?}");
         for ((our, our_match), (their, their_match)) in ours.iter().zip(&theirs) {
@@ -279,7 +283,7 @@ async fn what_is_deleted_or_too_old_is_nowhere_any_more() {
     };
     for n in 0..11 {
         keep(&redis, &format!("CAnumber{n}end"), n * 100, &format!("my {}", secret(n))).await;
-        redis.tidy().await.unwrap();
+        redis.compact().await.unwrap();
     }
     let counted = async |key: &str| {
         let mut connection = server.connection();
@@ -312,8 +316,8 @@ async fn what_is_deleted_or_too_old_is_nowhere_any_more() {
     assert_eq!((counted("phony:parts").await, counted("phony:fresh").await), (0, 0));
 }
 
-fn questions_of(typed: &str) -> Filter {
-    Filter { query: Query::parse(typed), ..Filter::default() }
+fn questions_of(typed: &str) -> CallFilter {
+    CallFilter { query: Query::parse(typed), ..CallFilter::default() }
 }
 
 /// Two nodes index and delete at the same time; nothing is lost, doubled or left behind.
@@ -326,7 +330,7 @@ async fn servers_do_not_spoil_each_other_s_index() {
         for n in 0..60_i64 {
             let name = format!("CA{of}x{n}end");
             keep(redis, &name, n, &format!("common of{of}x{n}z")).await;
-            redis.tidy().await.unwrap();
+            redis.compact().await.unwrap();
             if n % 3 == 0 {
                 assert!(redis.delete(&sid(&name)).await.unwrap());
             }
@@ -334,7 +338,7 @@ async fn servers_do_not_spoil_each_other_s_index() {
     });
     futures_util::future::join_all(work).await;
     for redis in &nodes {
-        redis.tidy().await.unwrap();
+        redis.compact().await.unwrap();
         let found = all_pages(redis, &questions_of("common")).await;
         assert_eq!(found.len(), 80, "each is found once");
     }
@@ -361,8 +365,8 @@ async fn a_call_that_comes_into_the_index_meanwhile_is_deleted_out_of_it() {
             tokio::time::sleep(Duration::from_micros(u64::try_from(n).unwrap() * 8)).await;
             other.delete(&gone).await.unwrap()
         };
-        let (tidied, deleted) = tokio::join!(one.tidy(), delete);
-        tidied.unwrap();
+        let (compacted, deleted) = tokio::join!(one.compact(), delete);
+        compacted.unwrap();
         assert!(deleted, "{n}");
     }
     let all = everything(&server).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use phony::config::Retention;
-use phony::store::{Appended, Filter, Query, Sqlite, Store, Wanted};
+use phony::store::{Appended, CallFilter, ListQuery, Query, Sqlite, Store};
 
 use super::conformance::{append, at, begins, chunk, conforms, ends, keep, listed, says, sid};
 
@@ -29,7 +29,7 @@ async fn a_file_is_opened_again_as_it_was() {
     let term = store.claim(&sid("CA2")).await.unwrap();
     drop(store);
     let store = Sqlite::open(&path).unwrap();
-    let hello = Filter { query: Query::parse("hello"), ..Filter::default() };
+    let hello = CallFilter { query: Query::parse("hello"), ..CallFilter::default() };
     assert_eq!(listed(&store, hello).await, ["CA1"]);
     let late = append(&store, chunk("CA2", 1, vec![says("CA2", 2, "late")])).await;
     assert_eq!(Some(late), term.map(Appended::Stale), "terms are kept as well");
@@ -58,9 +58,12 @@ async fn events_are_the_same_before_and_after_they_are_put_into_their_places() {
         }
         for found in [0, round / 2, round] {
             let query = Query::parse(&format!("round{found} "));
-            let filter =
-                Filter { query, live: (round % 2 == 0).then_some(true), ..Filter::default() };
-            let wanted = Wanted { filter, after: None, limit: 3 };
+            let filter = CallFilter {
+                query,
+                live: (round % 2 == 0).then_some(true),
+                ..CallFilter::default()
+            };
+            let wanted = ListQuery { filter, after: None, limit: 3 };
             let page = store.list(&wanted).await.unwrap();
             let hits: Vec<_> = (page.calls.iter())
                 .map(|(line, hit)| (line.sid.to_string(), hit.as_ref().map(|hit| hit.seq)))
@@ -79,7 +82,7 @@ async fn events_are_the_same_before_and_after_they_are_put_into_their_places() {
     assert_eq!(store.events(&sid("CA49"), 0).await.unwrap(), None);
     for found in [0, ROUNDS - 1] {
         let query = Query::parse(&format!("round{found} call"));
-        let found = listed(&store, Filter { query, ..Filter::default() }).await;
+        let found = listed(&store, CallFilter { query, ..CallFilter::default() }).await;
         assert_eq!((found.len(), found[0].as_str()), (49, "CA48"));
     }
 }
@@ -99,11 +102,11 @@ async fn the_oldest_calls_go_when_the_file_is_too_large_and_it_shrinks() {
     let gone = store.retain(&retention, at(1000)).await.unwrap();
     assert!((50..200).contains(&gone), "{gone}");
     assert!(size() < 600_000, "{}", size());
-    let left = listed(&store, Filter::default()).await;
+    let left = listed(&store, CallFilter::default()).await;
     assert_eq!(left.first().map(String::as_str), Some("CA199"), "the newest stay");
     assert_eq!(left.last().map(String::as_str), Some("open"), "and what is open");
     assert_eq!(left.len() as u64, 201 - gone);
-    let page = Wanted { limit: 500, ..Wanted::default() };
+    let page = ListQuery { limit: 500, ..ListQuery::default() };
     assert!(!store.list(&page).await.unwrap().more);
 }
 
@@ -122,8 +125,8 @@ async fn a_full_file_takes_nothing_halfway_and_everything_later() {
     };
     let error = store.append(big()).await.unwrap_err();
     assert!(error.cause().contains("full"), "{}", error.chain());
-    assert_eq!(store.line(&sid("CA2")).await.unwrap(), None, "not even what would have fitted");
-    assert_eq!(listed(&store, Filter::default()).await, ["CA1"], "what was there can be read");
+    assert_eq!(store.summary(&sid("CA2")).await.unwrap(), None, "not even what would have fitted");
+    assert_eq!(listed(&store, CallFilter::default()).await, ["CA1"], "what was there can be read");
     store.cap(None).await.unwrap();
     let done = store.append(big()).await.unwrap();
     assert_eq!(done, [Appended::Kept(2), Appended::Kept(3)]);
@@ -136,9 +139,9 @@ async fn two_processes_may_have_the_file_open() {
     let (one, two) = (Sqlite::open(&path).unwrap(), Sqlite::open(&path).unwrap());
     keep(&one, "CA1", 0, "hello").await;
     keep(&two, "CA2", 1, "hello").await;
-    assert_eq!(listed(&one, Filter::default()).await, ["CA2", "CA1"]);
+    assert_eq!(listed(&one, CallFilter::default()).await, ["CA2", "CA1"]);
     assert!(two.delete(&sid("CA1")).await.unwrap());
-    assert_eq!(listed(&one, Filter::default()).await, ["CA2"]);
+    assert_eq!(listed(&one, CallFilter::default()).await, ["CA2"]);
 }
 
 fn seq_of(json: &str) -> u64 {

@@ -81,7 +81,7 @@ impl TestApp {
         let record = self.twilio.wait_for_end(sid, LIMIT).await.unwrap();
         let call = phony_call::CallSid::parse(sid).unwrap();
         let hub = self.running.app.history.hub();
-        eventually(async || hub.line(&call).unwrap().end).await;
+        eventually(async || hub.summary(&call).unwrap().end).await;
         let events = hub.events(&call, 0).unwrap();
         let events = events.iter().map(|event| serde_json::from_str(event).unwrap());
         (record, events.collect())

@@ -89,7 +89,7 @@ impl TestServer {
     pub(crate) async fn until_kept(&self, call: &str) {
         let store = self.running.app.history.store().unwrap();
         let call = CallSid::parse(call).unwrap();
-        eventually(async || store.line(&call).await.unwrap()?.end).await;
+        eventually(async || store.summary(&call).await.unwrap()?.end).await;
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

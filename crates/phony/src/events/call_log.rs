@@ -1,35 +1,35 @@
-//! One call's record: what of it is told, what is written, what is given up.
+//! The log of one call: which events viewers get, which are written, and which are dropped.
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::pack::{self, Lines, Pack};
-use crate::store::{CallLine, Chunk, Entry, FIRST_TERM};
+use super::pack::{self, Pack, PackedEvents};
+use crate::store::{CallSummary, Chunk, Entry, FIRST_TERM};
 
-/// One call's record.
+/// The log of one call.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
-pub(super) struct Log {
+pub(super) struct CallLog {
     pub(super) call: CallSid,
-    /// The later a record was opened, the higher.
+    /// Ascending in the order in which logs were opened.
     pub(super) number: u64,
-    pub(super) line: Option<CallLine>,
-    /// The oldest events, which are in the store.
+    pub(super) summary: Option<CallSummary>,
+    /// The oldest events, which are in the store, compressed.
     packs: Vec<Pack>,
-    /// Those after them.
+    /// The events after those.
     stored: Vec<Entry>,
     pub(super) viewers: Vec<Viewer>,
-    /// The term under which it is written; `None` when the call has another owner or was deleted:
-    /// nothing of it is written any more.
+    /// The term under which it is written; `None` if the call has another owner or was deleted, so
+    /// that nothing is written any more.
     term: Option<u64>,
     /// The last event that is in the store.
     written: u64,
-    /// It waits in the writer's queue.
+    /// It is in the writer's queue.
     pub(super) queued: bool,
     status_changed: bool,
-    /// The call goes on elsewhere.
+    /// The call was moved to another node.
     pub(super) departed: bool,
     over: bool,
 }
@@ -37,16 +37,16 @@ pub(super) struct Log {
 #[derive(Debug, Clone)]
 pub(super) struct Viewer {
     pub(super) queue: mpsc::Sender<Utf8Bytes>,
-    /// Cancelled when the viewer is too slow.
+    /// Cancelled if the viewer is too slow.
     pub(super) cut: CancellationToken,
 }
 
-impl Log {
+impl CallLog {
     pub(super) fn new(call: CallSid, viewers: Vec<Viewer>) -> Self {
         Self {
             call,
             number: 0,
-            line: None,
+            summary: None,
             packs: Vec::new(),
             stored: Vec::new(),
             viewers,
@@ -59,18 +59,23 @@ impl Log {
         }
     }
 
-    /// The record of a call that goes on, of which these events are in the store.
-    pub(super) fn again(call: CallSid, viewers: Vec<Viewer>, kept: Vec<Entry>, term: u64) -> Self {
-        let written = kept.last().map_or(0, |entry| entry.seq);
+    /// The log of a call that is resumed, with its events in the store.
+    pub(super) fn resumed(
+        call: CallSid,
+        viewers: Vec<Viewer>,
+        stored: Vec<Entry>,
+        term: u64,
+    ) -> Self {
+        let written = stored.last().map_or(0, |entry| entry.seq);
         let mut log = Self { term: Some(term), written, ..Self::new(call, viewers) };
-        for entry in kept {
+        for entry in stored {
             if let Some(event) = entry.event() {
                 log.fold(&event);
             }
             log.stored.push(entry);
         }
-        if let Some(line) = &mut log.line {
-            line.last_seq = written;
+        if let Some(summary) = &mut log.summary {
+            summary.last_seq = written;
         }
         log
     }
@@ -84,18 +89,18 @@ impl Log {
 
     fn fold(&mut self, event: &Event) {
         self.over |= matches!(event.body, EventBody::SessionEnd { .. });
-        match &mut self.line {
-            Some(line) => line.apply(event),
-            None => self.line = CallLine::begin(event),
+        match &mut self.summary {
+            Some(summary) => summary.apply(event),
+            None => self.summary = CallSummary::begin(event),
         }
     }
 
-    /// What the carrier calls the state of the call, if it was told.
+    /// The carrier's status of the call, if known.
     pub(super) fn status(&self) -> Option<&str> {
-        self.line.as_ref()?.status.as_deref()
+        self.summary.as_ref()?.status.as_deref()
     }
 
-    /// Whether the last event was the call's end.
+    /// Whether the call has ended.
     pub(super) fn is_over(&self) -> bool {
         self.over
     }
@@ -105,16 +110,16 @@ impl Log {
         self.stored.last().map_or(packed, |entry| entry.seq)
     }
 
-    /// Events after number `seq`.
-    pub(super) fn lines_after(&self, seq: u64) -> Lines {
+    /// The events after number `seq`.
+    pub(super) fn events_after(&self, seq: u64) -> PackedEvents {
         let from = self.packs.partition_point(|pack| pack.last <= seq);
         let rest = self.unpacked_after(seq).iter().map(|entry| entry.json.clone());
-        Lines { after: seq, packs: self.packs[from..].to_vec(), rest: rest.collect() }
+        PackedEvents { after: seq, packs: self.packs[from..].to_vec(), rest: rest.collect() }
     }
 
-    /// Events that are not in the store yet, oldest first.
+    /// The events that are not in the store yet, oldest first.
     pub(super) fn unwritten(&self) -> &[Entry] {
-        // What is packed is written.
+        // Packed events are written.
         self.unpacked_after(self.written)
     }
 
@@ -123,13 +128,13 @@ impl Log {
         &self.stored[from..]
     }
 
-    /// The events that are to be packed next, if there are enough that are written.
+    /// The events to pack next, if enough are written.
     pub(super) fn to_pack(&self) -> Option<Vec<Entry>> {
         let next = self.stored.get(..pack::EVENTS)?;
         next.last().is_some_and(|entry| entry.seq <= self.written).then(|| next.to_vec())
     }
 
-    /// Puts a pack in the place of its events.
+    /// Replaces events by the pack that was made of them.
     pub(super) fn pack(&mut self, pack: Pack) {
         if pack.last > self.written || self.stored.first().is_none_or(|own| own.seq != pack.first) {
             return;
@@ -142,13 +147,13 @@ impl Log {
         self.packs.push(pack);
     }
 
-    /// The packs that are to become one next, if there are enough of one size.
+    /// The packs to join next, if there are enough of one size.
     pub(super) fn to_join(&self) -> Option<Vec<Pack>> {
         let (_, last) = self.packs.split_last_chunk::<{ pack::JOINED }>()?;
         Pack::should_join(last).then(|| last.to_vec())
     }
 
-    /// Puts a pack in the place of those that it was made of.
+    /// Replaces packs by the one that was made of them.
     pub(super) fn join(&mut self, joined: Pack) {
         let from = self.packs.partition_point(|pack| pack.last < joined.first);
         let to = self.packs.partition_point(|pack| pack.last <= joined.last);
@@ -160,17 +165,17 @@ impl Log {
         }
     }
 
-    /// Whether there is something for the writer to do.
+    /// Whether anything is not written yet.
     pub(super) fn is_behind(&self) -> bool {
         self.term.is_some() && (self.status_changed || self.last_seq() > self.written)
     }
 
-    /// The term under which it is written; `None` if the call is not ours.
+    /// The term under which it is written; `None` if this node does not own the call.
     pub(super) fn term(&self) -> Option<u64> {
         self.term.filter(|_| !self.departed)
     }
 
-    /// What is to be written, at most so many events; `None` if there is nothing.
+    /// What is to be written next, at most `most` events; `None` if there is nothing.
     pub(super) fn chunk(&mut self, most: usize) -> Option<Chunk> {
         self.queued = false;
         if !self.is_behind() {
@@ -178,23 +183,23 @@ impl Log {
         }
         let unwritten = self.unwritten();
         let entries = unwritten[..most.min(unwritten.len())].to_vec();
-        let status = self.line.as_ref().filter(|_| self.status_changed);
-        let status = status.and_then(|line| line.status.clone());
+        let status = self.summary.as_ref().filter(|_| self.status_changed);
+        let status = status.and_then(|summary| summary.status.clone());
         let (call, term, after) = (self.call.clone(), self.term?, self.written);
         Some(Chunk { call, term, after, entries, status })
     }
 
-    /// What was taken under a term is in the store up to this event.
+    /// Notes that what was taken under a term is in the store up to event `last`.
     pub(super) fn written(&mut self, term: u64, last: u64, status: Option<&str>) {
         if Some(term) != self.term {
             return;
         }
         self.written = self.written.max(last);
-        let is = self.line.as_ref().and_then(|line| line.status.as_deref());
+        let is = self.summary.as_ref().and_then(|summary| summary.status.as_deref());
         self.status_changed &= is != status;
     }
 
-    /// The store has lost what comes after this event.
+    /// Notes that the store has lost everything after event `last`.
     pub(super) fn rewind(&mut self, last: u64) {
         self.written = self.written.min(last);
         let from = self.packs.partition_point(|pack| pack.last <= last);
@@ -208,21 +213,20 @@ impl Log {
     }
 
     pub(super) fn set_status(&mut self, status: &str) {
-        if let Some(line) = &mut self.line
-            && line.status.as_deref() != Some(status)
+        if let Some(summary) = &mut self.summary
+            && summary.status.as_deref() != Some(status)
         {
-            line.status = Some(status.to_owned());
+            summary.status = Some(status.to_owned());
             self.status_changed = true;
         }
     }
 
-    /// How many bytes would be lost if the record were forgotten now.
+    /// How many bytes would be lost if the log were forgotten now.
     pub(super) fn unwritten_bytes(&self) -> usize {
         self.unwritten().iter().map(|entry| entry.json.len()).sum()
     }
 
-    /// Gives up events that are not in the store and weigh no more than `most`; tells how many
-    /// bytes that were.
+    /// Drops unwritten events that weigh no more than `most`; returns the number of bytes dropped.
     pub(super) fn give_up(&mut self, most: Weight) -> usize {
         let (written, before) = (self.written, self.unwritten_bytes());
         self.stored.retain(|entry| entry.seq <= written || Weight::of(&entry.json) > most);
@@ -230,42 +234,42 @@ impl Log {
     }
 }
 
-/// How much the loss of an event would be felt.
+/// How much the loss of an event matters, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
-    /// It measures.
+    /// A measurement.
     Measure,
-    /// It tells what was done.
-    Deed,
-    /// It tells what was said.
+    /// Something that was done.
+    Action,
+    /// Something that was said.
     Words,
-    /// It begins or ends the call.
-    Frame,
+    /// The start or end of the call.
+    Boundary,
 }
 
 impl Weight {
     fn of(json: &str) -> Self {
-        // Events are written with their type first.
+        // The type is serialized first.
         let rest = json.strip_prefix(r#"{"type":""#).unwrap_or_default();
         match rest.split('"').next().unwrap_or_default() {
             "latency" | "usage" | "interrupt" | "assistant_heard" => Self::Measure,
             "transcript" | "assistant_response" | "assistant_override" => Self::Words,
-            "session_start" | "session_end" => Self::Frame,
-            _ => Self::Deed,
+            "session_start" | "session_end" => Self::Boundary,
+            _ => Self::Action,
         }
     }
 }
 
 impl Viewer {
-    /// One for whom so many events may wait.
+    /// A viewer for whom so many events may be queued.
     pub(super) fn new(queue: usize) -> (Self, mpsc::Receiver<Utf8Bytes>) {
         let (queue, live) = mpsc::channel(queue);
         (Self { queue, cut: CancellationToken::new() }, live)
     }
 
-    /// False if the viewer is gone or too slow.
-    pub(super) fn tell(&self, line: &Utf8Bytes) -> bool {
-        match self.queue.try_send(line.clone()) {
+    /// Queues an event; false if the viewer is gone or too slow.
+    pub(super) fn send(&self, json: &Utf8Bytes) -> bool {
+        match self.queue.try_send(json.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
             Err(mpsc::error::TrySendError::Full(_)) => {

@@ -1,4 +1,4 @@
-//! Which calls are wanted, as people and query strings say it.
+//! The parameters of a filter of calls, as query strings and the command line give them.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -6,18 +6,18 @@ use jiff::tz::TimeZone;
 use phony_call::Direction;
 use serde::Deserialize;
 
-use crate::store::{Filter, Query};
+use crate::store::{CallFilter, Query};
 
-/// The longest text that is looked for, in bytes.
+/// The longest query, in bytes.
 const LONGEST: usize = 200;
 
-/// Which calls are wanted.
+/// Which calls to list.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-pub struct Which {
-    /// `true`: only live ones; `false`: only ended ones.
+pub struct FilterParams {
+    /// `true`: only live calls; `false`: only ended ones.
     pub live: Option<String>,
-    /// Words that were said on the line, the last one perhaps only begun; or a part of a number, of
-    /// an agent's id or of a call's.
+    /// Words that were said in the call, the last one perhaps only its beginning; or a part of a
+    /// number, of an agent's id or of a call's id.
     pub q: Option<String>,
     /// `inbound` or `outbound`.
     pub direction: Option<String>,
@@ -25,50 +25,50 @@ pub struct Which {
     pub number: Option<String>,
     /// An agent's id.
     pub agent: Option<String>,
-    /// `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-    /// `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
-    /// that became no call, which are listed for no other status: refused by a rule, not taken by
-    /// the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
-    /// scenario's or an order's id, the rule, the reason, or who ordered it.
+    /// `live`, `ended`, or the carrier's status: `queued`, `ringing`, `in-progress`, `completed`,
+    /// `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` also list
+    /// orders that became no call, which no other status does: refused by a rule, not accepted by
+    /// the carrier, or of unknown outcome. Of those `q` finds a part of a number, of an agent's, a
+    /// scenario's or an order's id, of the rule, the reason, or of who ordered it.
     pub status: Option<String>,
-    /// Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC.
+    /// Started at this time or later: RFC 3339, or a date, which means midnight UTC.
     pub since: Option<String>,
-    /// Begun before this time.
+    /// Started before this time.
     pub until: Option<String>,
 }
 
-/// What is wrong with a part of it.
+/// A parameter that is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {problem}")]
-pub struct Unclear {
-    /// Which part.
+pub struct InvalidFilter {
+    /// The name of the parameter.
     pub field: &'static str,
-    /// What is wrong, to be read after its name.
+    /// What is wrong, to be read after the name.
     pub problem: String,
 }
 
-impl Unclear {
+impl InvalidFilter {
     fn new(field: &'static str, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into() }
     }
 }
 
-impl Which {
-    /// The filter that is meant.
-    pub fn read(&self) -> Result<Filter, Unclear> {
-        Ok(Filter {
+impl FilterParams {
+    /// Parses the parameters.
+    pub fn read(&self) -> Result<CallFilter, InvalidFilter> {
+        Ok(CallFilter {
             live: match given(self.live.as_ref()) {
                 None => None,
                 Some("true" | "1") => Some(true),
                 Some("false" | "0") => Some(false),
-                Some(_) => return Err(Unclear::new("live", "is neither true nor false")),
+                Some(_) => return Err(InvalidFilter::new("live", "is neither true nor false")),
             },
             direction: match given(self.direction.as_ref()) {
                 None => None,
                 Some("inbound") => Some(Direction::Inbound),
                 Some("outbound") => Some(Direction::Outbound),
                 Some(_) => {
-                    return Err(Unclear::new("direction", "is neither inbound nor outbound"));
+                    return Err(InvalidFilter::new("direction", "is neither inbound nor outbound"));
                 }
             },
             number: given(self.number.as_ref()).map(number).transpose()?,
@@ -78,7 +78,7 @@ impl Which {
             until: given(self.until.as_ref()).map(|text| time("until", text)).transpose()?,
             query: match given(self.q.as_ref()) {
                 Some(text) if text.len() > LONGEST => {
-                    return Err(Unclear::new("q", "is longer than 200 bytes"));
+                    return Err(InvalidFilter::new("q", "is longer than 200 bytes"));
                 }
                 text => text.and_then(Query::parse),
             },
@@ -86,25 +86,25 @@ impl Which {
     }
 }
 
-/// What is empty is not given.
+/// Empty parameters count as missing.
 fn given(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-/// As people write numbers; the `+` of a query string that was not encoded is a space.
-fn number(text: &str) -> Result<String, Unclear> {
+/// A number as people write it. A `+` that was not encoded in a query string arrives as a space.
+fn number(text: &str) -> Result<String, InvalidFilter> {
     if text.chars().any(char::is_alphabetic) {
         return Ok(text.to_owned());
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     match (digits.is_empty(), text.starts_with('+')) {
-        (true, _) => Err(Unclear::new("number", "has no digit in it")),
+        (true, _) => Err(InvalidFilter::new("number", "has no digit in it")),
         (false, true) => Ok(format!("+{digits}")),
         (false, false) => Ok(digits),
     }
 }
 
-fn status(text: &str) -> Result<String, Unclear> {
+fn status(text: &str) -> Result<String, InvalidFilter> {
     const KNOWN: [&str; 12] = [
         "live",
         "ended",
@@ -122,19 +122,22 @@ fn status(text: &str) -> Result<String, Unclear> {
     if KNOWN.contains(&text) {
         Ok(text.to_owned())
     } else {
-        Err(Unclear::new("status", format!("is none of {}", KNOWN.join(", "))))
+        Err(InvalidFilter::new("status", format!("is none of {}", KNOWN.join(", "))))
     }
 }
 
-fn time(name: &'static str, text: &str) -> Result<Timestamp, Unclear> {
+fn time(name: &'static str, text: &str) -> Result<Timestamp, InvalidFilter> {
     let day = || {
         let day = Some(text).filter(|text| text.len() == 10)?.parse::<Date>();
         day.ok()?.to_zoned(TimeZone::UTC).ok()
     };
-    // The `+` of an offset that was not encoded is a space.
+    // A `+` of an offset that was not encoded arrives as a space.
     let time = text.replace(' ', "+").parse();
     time.ok().or_else(|| day().map(|day| day.timestamp())).ok_or_else(|| {
-        Unclear::new(name, "is no time such as 2026-08-01T09:00:00Z and no day such as 2026-08-01")
+        InvalidFilter::new(
+            name,
+            "is no time such as 2026-08-01T09:00:00Z and no day such as 2026-08-01",
+        )
     })
 }
 
@@ -143,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_moments_or_days() {
+    fn times_are_timestamps_or_dates() {
         let at = |text| time("since", text).map(|time| time.to_string()).ok();
         assert_eq!(at("2026-08-01").as_deref(), Some("2026-08-01T00:00:00Z"));
         assert_eq!(at("2026-08-01T10:00:00 02:00").as_deref(), Some("2026-08-01T08:00:00Z"));

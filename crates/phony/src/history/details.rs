@@ -1,4 +1,4 @@
-//! Everything about one call, as a document: its snapshot, and what its events tell besides.
+//! All details of one call as JSON: its snapshot, and what its events add.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,20 +7,20 @@ use axum::extract::ws::Utf8Bytes;
 use phony_call::{By, Event, EventBody, Owner, Snapshot, Stage, TurnId};
 use serde_json::{Map, Value, json};
 
-use crate::store::CallLine;
-use crate::store::line::word;
+use crate::store::CallSummary;
+use crate::store::summary::wire_name;
 
-/// The document about a call. `snapshot` is the call's own word on itself, if it is live here; else
-/// its events are asked, and who has it. `None` if the events do not begin with a start.
+/// The details of a call. `snapshot` is that of the live call, if it is on this node; otherwise it
+/// is rebuilt from the events and `owner`. `None` if the first event is not `session_start`.
 ///
 /// - `status`, `live`, `endedAt`
 /// - `turns`, each with its `latency` by stage if the model made it
-/// - `commands`: what was carried out or refused, and who wanted it
-/// - `overrides`: what supervisors did, questions and answers included
+/// - `commands`: those executed or rejected, and who issued them
+/// - `overrides`: actions of supervisors, answers to questions included
 /// - `latencies`, `errors`, `resumed`
 #[must_use]
-pub fn record(
-    line: &CallLine,
+pub fn details(
+    summary: &CallSummary,
     snapshot: Option<Value>,
     events: &[Utf8Bytes],
     owner: Owner,
@@ -30,22 +30,22 @@ pub fn record(
     let recalled = || serde_json::to_value(Snapshot::recall(&events, owner)?).ok();
     let is_live = snapshot.is_some();
     let Value::Object(mut fields) = snapshot.or_else(recalled)? else { return None };
-    let state = if line.end.is_none() { "live" } else { "ended" };
-    let status = line.status.as_deref().unwrap_or(state);
+    let state = if summary.end.is_none() { "live" } else { "ended" };
+    let status = summary.status.as_deref().unwrap_or(state);
     fields.insert("status".into(), status.into());
-    fields.insert("live".into(), (is_live || line.end.is_none()).into());
-    fields.insert("endedAt".into(), line.end.map(|end| end.at.to_string()).into());
+    fields.insert("live".into(), (is_live || summary.end.is_none()).into());
+    fields.insert("endedAt".into(), summary.end.map(|end| end.at.to_string()).into());
     fields.insert("latencies".into(), latencies(&events).into());
     fields.insert("commands".into(), events.iter().filter_map(command).collect());
-    fields.insert("overrides".into(), events.iter().filter_map(deed).collect());
+    fields.insert("overrides".into(), events.iter().filter_map(action).collect());
     fields.insert("errors".into(), events.iter().filter_map(error).collect());
     let resumed = events.iter().filter(|event| matches!(event.body, EventBody::Resumed { .. }));
     fields.insert("resumed".into(), resumed.count().into());
-    time_turns(&mut fields, &events);
+    add_latencies(&mut fields, &events);
     Some(Value::Object(fields))
 }
 
-/// What was measured, oldest first.
+/// The latencies measured, oldest first.
 #[must_use]
 pub fn latencies(events: &[Event]) -> Vec<Value> {
     let latency = |event: &Event| {
@@ -55,11 +55,11 @@ pub fn latencies(events: &[Event]) -> Vec<Value> {
     events.iter().filter_map(latency).collect()
 }
 
-/// A record's turns as text for people, one a line.
+/// The turns in a call's details as plain text, one per line.
 #[must_use]
-pub fn transcript(record: &Value) -> String {
+pub fn transcript(details: &Value) -> String {
     let mut text = String::new();
-    for turn in record["turns"].as_array().into_iter().flatten() {
+    for turn in details["turns"].as_array().into_iter().flatten() {
         let part = |name: &str| turn[name].as_str().unwrap_or_default();
         let time = part("at").get(11..19).unwrap_or_default();
         let cut = if turn["interrupted"] == true { " —" } else { "" };
@@ -69,8 +69,8 @@ pub fn transcript(record: &Value) -> String {
     text
 }
 
-/// Gives the model's turns what was measured of them: from the end of the caller's words.
-fn time_turns(fields: &mut Map<String, Value>, events: &[Event]) {
+/// Adds to the model's turns their latencies, measured from the end of the caller's utterance.
+fn add_latencies(fields: &mut Map<String, Value>, events: &[Event]) {
     let mut measured = BTreeMap::<TurnId, Map<String, Value>>::new();
     for event in events {
         if let EventBody::Latency { turn, stage, ms } = &event.body {
@@ -92,8 +92,8 @@ fn time_turns(fields: &mut Map<String, Value>, events: &[Event]) {
 }
 
 fn command(event: &Event) -> Option<Value> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "two kinds tell of commands")]
-    let mut told = match &event.body {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two types are about commands")]
+    let mut entry = match &event.body {
         EventBody::CommandExecuted { command, value, by, .. } => {
             json!({ "command": command, "value": value, "by": by, "executed": true })
         }
@@ -102,16 +102,16 @@ fn command(event: &Event) -> Option<Value> {
         }),
         _ => return None,
     };
-    stamp(&mut told, event);
-    Some(told)
+    stamp(&mut entry, event);
+    Some(entry)
 }
 
-/// What a supervisor did, or the rules in a supervisor's place.
-fn deed(event: &Event) -> Option<Value> {
+/// An action of a supervisor, or of the policy in a supervisor's place.
+fn action(event: &Event) -> Option<Value> {
     let own = |kind: &str, by: &By| json!({ "kind": kind, "by": by });
     let words = |kind: &str, text: &str, by: &By| json!({ "kind": kind, "text": text, "by": by });
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is not a supervisor's doing")]
-    let mut told = match &event.body {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not actions of supervisors")]
+    let mut entry = match &event.body {
         EventBody::AssistantOverride { text, by } => words("say", text, by),
         EventBody::QueryResponse { text, by, .. } => words("answer", text, by),
         EventBody::ResponseApproved { text, by, edited } => {
@@ -122,22 +122,22 @@ fn deed(event: &Event) -> Option<Value> {
         EventBody::Takeover { by, .. } => own("takeover", by),
         EventBody::Release { by } => own("release", by),
         EventBody::CommandExecuted { command, value, by: by @ By::Supervisor, .. } => {
-            words(&word(command), value, by)
+            words(&wire_name(command), value, by)
         }
         _ => return None,
     };
-    stamp(&mut told, event);
-    Some(told)
+    stamp(&mut entry, event);
+    Some(entry)
 }
 
 fn error(event: &Event) -> Option<Value> {
     let EventBody::Error { r#where, code, message, fatal } = &event.body else { return None };
-    let mut told = json!({ "where": r#where, "code": code, "message": message, "fatal": fatal });
-    stamp(&mut told, event);
-    Some(told)
+    let mut entry = json!({ "where": r#where, "code": code, "message": message, "fatal": fatal });
+    stamp(&mut entry, event);
+    Some(entry)
 }
 
-fn stamp(told: &mut Value, event: &Event) {
-    told["seq"] = event.seq.into();
-    told["at"] = event.at.to_string().into();
+fn stamp(entry: &mut Value, event: &Event) {
+    entry["seq"] = event.seq.into();
+    entry["at"] = event.at.to_string().into();
 }

@@ -1,4 +1,4 @@
-//! What happens, as lines.
+//! The layer that formats log events as lines.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
 
+use super::call_scope::current_call;
 use super::masking::mask_numbers;
-use super::of_call::current_call;
 use crate::config::{LogFormat, LogSettings};
 
-/// A layer that writes one line an event. The call that the task is about is a field of the line;
-/// spans are not looked at.
-pub struct Lines {
+/// A layer that writes one line per event. The call that the current task belongs to is a field of
+/// the line; spans are ignored.
+pub struct LogLayer {
     settings: LogSettings,
     sink: Arc<dyn Fn(String) + Send + Sync>,
 }
 
-impl fmt::Debug for Lines {
+impl fmt::Debug for LogLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("LogLayer").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-impl Lines {
-    /// Lines go to `sink` as they are made; it must not block.
+impl LogLayer {
+    /// A layer that passes each line to `sink`, which must not block.
     pub fn new(settings: LogSettings, sink: Arc<dyn Fn(String) + Send + Sync>) -> Self {
         Self { settings, sink }
     }
@@ -65,7 +65,7 @@ impl Lines {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         let mut collector = Collector { fields: &mut fields, whole: self.settings.numbers };
@@ -77,7 +77,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
-/// Names and values of one event.
+/// The names and values of one event.
 #[derive(Debug, Default)]
 struct Fields(Map<String, Value>);
 
