@@ -58,8 +58,8 @@ const CLOCK: Clock = Clock { now, wall };
 /// How long a stopping node keeps answering at least after it reports not to be ready: a balancer may
 /// send requests to it for that long, and a refused one is a lost call.
 const NOTICED: Duration = Duration::from_secs(2);
-/// How long it answers after its last call has left it: the carrier asks about that one yet, and may
-/// do so over a connection that it has persistence.
+/// How long it keeps answering after its last call has left: the carrier may still ask about that
+/// call, over a connection that it has kept open.
 const ASKED: Duration = Duration::from_secs(1);
 
 /// Why the server could not be started.

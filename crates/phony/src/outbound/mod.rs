@@ -4,7 +4,7 @@
 //!
 //! A call is bound to its scenario by the carrier's call SID, in this process and, in a cluster, in
 //! Redis; the URLs given to the carrier name the server and nothing else. A webhook may come before
-//! the carrier's own answer: it [waits](Outbound::settled) for the call to be opened, here or on
+//! the carrier's own answer: it waits for the call to be opened, here or on
 //! another node.
 
 mod attempt;

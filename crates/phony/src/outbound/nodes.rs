@@ -98,7 +98,7 @@ impl Attempt<'_> {
         let Some(cluster) = &self.outbound.cluster else { return };
         let attempt = (to, self.entry.attempt.as_str());
         if let Err(error) = cluster.bind_call(call, attempt, self.key(), &self.order).await {
-            tracing::warn!(callSid = %call, %error, "other servers do not know a call's shared");
+            tracing::warn!(callSid = %call, %error, "other servers do not know a call's order");
         }
         if let Some(handle) = self.outbound.calls.find(call) {
             // Once the actor answers, the call's start is recorded.
