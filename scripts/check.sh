@@ -25,18 +25,25 @@ purity() {
   fi
 }
 
-# Siblings of the server never import each other; see the module list in crates/phony/src/lib.rs.
-layers() {
-  local src=crates/phony/src bad=0 folder others
-  for folder in carriers models http store; do
-    [ -e "$src/$folder" ] || continue
-    others=$(printf '%s\n' carriers models http store | grep -vx "$folder" | paste -sd'|')
-    if grep -rnE "crate::($others)\b" "$src/$folder"; then
-      echo "$folder must not import its siblings" >&2
-      bad=1
-    fi
+# Rooms import only rooms above them, and no folder has an import cycle.
+layers() { cargo test --quiet --package phony --test layers; }
+
+# Every dependency of a crate is named somewhere in it.
+unused() {
+  local manifest folders kind name unused=0
+  for manifest in crates/*/Cargo.toml; do
+    folders=("$(dirname "$manifest")")
+    # The tests of the program read a file of the simulator's.
+    [ "$manifest" != crates/phony/Cargo.toml ] || folders+=(crates/simulator/tests)
+    for kind in dependencies dev-dependencies; do
+      while read -r name; do
+        grep -rqE "\\b${name//-/_}(::|!|;| as )" --include='*.rs' "${folders[@]}" && continue
+        printf '%s: %s is in [%s] and used nowhere\n' "$manifest" "$name" "$kind" >&2
+        unused=1
+      done < <(awk -v section="[$kind]" '/^\[/ { on = $0 == section } on && /^[a-z]/ { sub(/[. =].*/, ""); print }' "$manifest")
+    done
   done
-  return $bad
+  return $unused
 }
 
 sizes() {
@@ -51,6 +58,7 @@ step 'format' cargo fmt --all --check
 step 'lints' cargo clippy --workspace --all-targets --quiet -- -D warnings
 step 'purity of the pure crates' purity
 step 'imports between layers' layers
+step 'unused dependencies' unused
 step 'file sizes' sizes
 step 'documentation' docs
 step 'generated files' bash scripts/gen.sh --check

@@ -1,55 +1,55 @@
 //! Phony: an AI holds the telephone call, a human stays in charge.
 //!
-//! The program around [`phony_call::Call`], and who may use which of its parts:
+//! This is the program around [`phony_call::Call`]. Its rooms, from the ground up; each imports only
+//! rooms that stand before it, and `tests/layers.rs` holds them to that:
 //!
-//! - `cli` uses `server`, which builds everything from `config`, and `stage`, which puts a server
-//!   between its stand-ins.
-//! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
-//! - `data_dir` is used by all that keep files there; it uses nothing.
-//! - `listener` accepts the connections of `server`; `client` says whose a request is.
-//! - `dialer` places calls: it asks `safety`, which has the rules and the ledger, and the carrier.
-//! - `switchboard` uses `session`, the task of one call, on one of the `lanes`; that uses `registry`
-//!   and `events`.
-//! - `cluster` carries what one server wants of a call that another has, for `switchboard` and `http`.
-//! - `presence` sees which supervisors are there, for `session`, which tells its call.
-//! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
-//! - `history` is `events` and `store` as one: it writes the one into the other, and answers from
-//!   both.
-//! - `carriers` and `models` are the only ones that know a foreign format.
-//!
-//! Calls share three things that change: the registry, the event hub, and who is there. Everything else of theirs is
-//! owned by one task; a carrier or a model is a future behind a pair of bounded channels, which `crew`
-//! runs in the task of its call.
-
-// In this order: each imports only those above it.
-pub mod client;
-pub mod clock;
-pub mod data_dir;
-mod http_client;
-mod limits;
-mod numbers;
-pub mod token;
+//! - `clock`, `token`, `limits`, `numbers`, `http_client`, `data_dir`, `client`: small things without
+//!   state.
+//! - `config`: the settings and where each came from.
+//! - `telemetry`: logs and metrics.
+//! - `agents`: agents and scenarios, as files describe them.
+//! - `listener`: accepts connections, within bounds.
+//! - `runtime`: how the futures of a call run, and its sockets.
+//! - `ports`: the ends of a carrier's line and of a model that a call holds.
+//! - `carriers`, `models`: the adapters behind the ports. Only they, the webhooks and the doctor know
+//!   foreign formats.
+//! - `store`, `events`, `history`: what is kept of calls, what happens in them, and both as one.
+//! - `safety`: the rules of outbound calls, the do-not-call list, the ledger.
+//! - `cluster`: several nodes as one server. It reaches up through its own `Handler`.
+//! - `calls`: the live calls: taking, connecting, acting on, resuming and ending them.
+//! - `outbound`: places calls.
+//! - `app`: the parts of a server, wired together.
+//! - `doctor`: tries what carriers and models would do.
+//! - `http`: the API, the dashboard, and what Twilio calls. Errors of HTTP are made here alone.
+//! - `server`: starts and stops it all.
+//! - `sandbox`: a server between its stand-ins.
+//! - `cli`: one file a command.
 
 pub mod agents;
 pub mod app;
-pub mod carriers;
-pub mod config;
-pub mod listener;
-pub mod models;
-pub mod ports;
-pub mod runtime;
-pub mod telemetry;
-
 pub mod calls;
+pub mod carriers;
+pub mod cli;
+pub mod client;
+pub mod clock;
 pub mod cluster;
+pub mod config;
+pub mod data_dir;
 pub mod doctor;
 pub mod events;
 pub mod history;
 pub mod http;
+mod http_client;
+mod limits;
+pub mod listener;
+pub mod models;
+mod numbers;
 pub mod outbound;
+pub mod ports;
+pub mod runtime;
 pub mod safety;
-pub mod store;
-
-pub mod cli;
 pub mod sandbox;
 pub mod server;
+pub mod store;
+pub mod telemetry;
+pub mod token;

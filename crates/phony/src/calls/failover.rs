@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
 use phony_call::{CallSid, EndReason, Event, EventBody, Identity};
 use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{CallOrigin, Calls, ResumedCall};
 use crate::calls::registry::{Handle, Registered};

@@ -9,11 +9,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony_call::CallSid;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{interval, timeout};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::bus::all_nodes;

@@ -1,8 +1,8 @@
 //! The log of one call: which events viewers get, which are written, and which are dropped.
 
-use axum::extract::ws::Utf8Bytes;
 use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::pack::{self, Pack, PackedEvents};

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::store::Entry;
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
 use phony_call::Event;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::call_log::CallLog;
 use super::{Hub, lock};

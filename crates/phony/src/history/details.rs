@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use axum::extract::ws::Utf8Bytes;
 use phony_call::{By, Event, EventBody, Owner, Snapshot, Stage, TurnId};
 use serde_json::{Map, Value, json};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::store::CallSummary;
 use crate::store::summary::wire_name;

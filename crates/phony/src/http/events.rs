@@ -1,6 +1,7 @@
 //! `WS /events/ws`: the events of calls, for viewers.
 
 use crate::app::App;
+use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
@@ -10,6 +11,7 @@ use phony_call::CallSid;
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio::time::{Duration, timeout};
+use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Supervisor;
@@ -135,7 +137,7 @@ async fn tell(
 ) -> (u16, &'static str) {
     const GONE: (u16, &str) = (close_code::NORMAL, "");
     for event in std::mem::take(&mut view.past) {
-        if !sent(socket, Message::Text(event)).await {
+        if !sent(socket, text(event)).await {
             return GONE;
         }
     }
@@ -156,7 +158,7 @@ async fn tell(
                     return GONE;
                 }
                 while let Some(event) = next {
-                    if !sent(socket, Message::Text(event)).await {
+                    if !sent(socket, text(event)).await {
                         return GONE;
                     }
                     next = view.live.try_recv().ok();
@@ -181,7 +183,7 @@ async fn tell(
             beat = heartbeat.next() => {
                 let alive = match beat {
                     Beat::Due(time) => {
-                        let ping = sent(socket, Message::Ping(axum::body::Bytes::new())).await;
+                        let ping = sent(socket, Message::Ping(Bytes::new())).await;
                         match time {
                             Some(time) if ping => sent(socket, Message::Text(time.into())).await,
                             Some(_) | None => ping,
@@ -195,6 +197,12 @@ async fn tell(
             }
         }
     }
+}
+
+/// An event as a message of axum's. The bytes are shared, not copied.
+fn text(event: tungstenite::Utf8Bytes) -> Message {
+    let event = Utf8Bytes::try_from(Bytes::from(event));
+    Message::Text(event.expect("an event is UTF-8"))
 }
 
 /// Sends a message; false if the viewer did not receive it in time.

@@ -20,10 +20,10 @@ pub mod unplaced;
 use std::fmt;
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use phony_call::{CallSid, Event};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::Retention;
 pub use list::{CallFilter, ListQuery, Match, Page};

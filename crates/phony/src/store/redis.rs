@@ -20,9 +20,9 @@ use std::fmt;
 use std::time::Duration;
 
 use ::redis::{Cmd, Pipeline, RedisError, Value, cmd};
-use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub use self::connection::Connection;
 use self::form::{Contribution, contribution, entries, summary};

@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony_call::CallSid;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use self::writer::Writer;
 use super::{

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::ws::Utf8Bytes;
 use phony_call::CallSid;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_iter};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::rows::{self, CallRow};
 use crate::store::summary::{searchable_words, wire_name};

@@ -75,7 +75,7 @@ impl Store for Memory {
         &'a self,
         call: &'a CallSid,
         after: u64,
-    ) -> StoreFuture<'a, Option<Vec<axum::extract::ws::Utf8Bytes>>> {
+    ) -> StoreFuture<'a, Option<Vec<tokio_tungstenite::tungstenite::Utf8Bytes>>> {
         self.with(|calls| {
             let later = calls.get(call)?.entries.iter().filter(|entry| entry.seq > after);
             Some(later.map(|entry| entry.json.clone()).collect())

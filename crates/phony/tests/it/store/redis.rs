@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::redis::Redis;
@@ -12,6 +11,7 @@ use phony::store::{
     StoreFuture, UnplacedOrder,
 };
 use phony_call::{CallSid, Direction};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::conformance::{append, at, begins, chunk, conforms, ends, keep, listed, says, sid};
 use super::hundred_thousand::{Chance, call, word};
