@@ -169,7 +169,7 @@ async fn asked(
                 let about = ui.paint(Style::Faint, &text(scenario, "description"));
                 ui.print_line(&format!("  {number}  {:<26} {about}", text(scenario, "name")));
             }
-            match questions.ask("Errand: ", |line| chosen(line, &scenarios)).await {
+            match questions.ask("Scenario: ", |line| chosen(line, &scenarios)).await {
                 Some(scenario) => Some(scenario),
                 None => return Ok(None),
             }
@@ -231,7 +231,7 @@ fn chosen(line: &str, scenarios: &[Value]) -> Result<String, String> {
     let chosen = of_place.or_else(|| scenarios.iter().find(|known| known["id"] == line));
     chosen
         .map(|chosen| text(chosen, "id"))
-        .ok_or_else(|| format!("Type a number from 1 to {}, or an errand's id.", scenarios.len()))
+        .ok_or_else(|| format!("Type a number from 1 to {}, or a scenario's id.", scenarios.len()))
 }
 
 /// The text for a slot; it may be empty if the slot has a default.

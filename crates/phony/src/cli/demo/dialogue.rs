@@ -142,7 +142,7 @@ impl Dialogue {
             Question::Number => match self.number(line) {
                 Ok(to) => self.ask(
                     Question::Scenario { to },
-                    listed("On which errand?", &self.choices.scenarios),
+                    listed("Which scenario?", &self.choices.scenarios),
                 ),
                 Err(problem) => self.again(&problem),
             },
@@ -208,7 +208,7 @@ impl Dialogue {
             "2" => self.ask(Question::Agent, listed("Who shall answer?", &self.choices.agents)),
             "3" => self.ask(
                 Question::TwoAgentsScenario,
-                listed("On which errand?", &self.choices.scenarios),
+                listed("Which scenario?", &self.choices.scenarios),
             ),
             "q" | "quit" | "exit" => self.decide(Plan::Leave),
             _ => self.again("Type 1, 2, 3 or q, then Enter."),
@@ -277,7 +277,7 @@ impl Dialogue {
         let mut say = vec![
             String::new(),
             format!("  calls      {to}"),
-            format!("  errand     {}", self.choices.scenarios[draft.scenario].1),
+            format!("  scenario   {}", self.choices.scenarios[draft.scenario].1),
         ];
         let details = draft.variables.iter();
         say.extend(details.map(|(name, text)| format!("    {name:<8} {text}")));

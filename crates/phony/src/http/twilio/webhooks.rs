@@ -98,7 +98,7 @@ pub(super) async fn start_call(
         // The agent and the scenario are not known here.
         CallLocation::Unreachable if asked.again < COME_AGAIN => {
             let again = asked.again;
-            tracing::warn!(callSid = %call, again, "a call of ours is not known here; it is asked again");
+            tracing::warn!(callSid = %call, again, "an outbound call is not known here; Twilio is told to ask again");
             Ok(Document::come_again(&app, again))
         }
         CallLocation::Unreachable => {

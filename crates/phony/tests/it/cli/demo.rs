@@ -93,7 +93,7 @@ fn an_ai_calls_a_human_who_agreed_and_says_what_it_is() {
     let order = [
         place("Before an AI calls a human"),
         place("calls      +14155550199"),
-        place("errand     Appointment Scheduling"),
+        place("scenario   Appointment Scheduling"),
         place("appointment calls +14155550199 from"),
         place("the call is ringing"),
         place("this is an automated assistant"),

@@ -97,7 +97,7 @@ fn somebody_is_called_after_notice_consent_number_scenario_summary_and_yes() {
         place("Number to call"),
         place("4  Friendly Check-in"),
         place("calls      +14155550199"),
-        place("errand     Survey/Feedback Request"),
+        place("scenario   Survey/Feedback Request"),
         place("nobody is really called"),
         place("Call now? [y/N]"),
     ];

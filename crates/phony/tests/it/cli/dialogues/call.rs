@@ -19,7 +19,7 @@ fn call(app: &OutboundApp, arguments: &[&str]) -> Terminal {
 /// The questions, and answers that lead to a call.
 const WHOLE: [(&str, &str); 6] = [
     ("Number to call: ", "(212) 555-0123"),
-    ("Errand: ", "survey"),
+    ("Scenario: ", "survey"),
     ("business [a business you know]: ", "Acme"),
     ("name [one of its customers]: ", ""),
     ("Does the callee agree to be called by an AI? [y/N] ", "y"),
@@ -42,9 +42,9 @@ async fn what_is_missing_is_asked_for_and_a_wrong_answer_is_asked_for_again() {
         ("Number to call: ", "+", "has no digits in it."),
         ("Number to call: ", "9-1-1", "emergency"),
         ("Number to call: ", "(212) 555-0123", ""),
-        ("Errand: ", "9", "Type a number from 1 to 4, or an errand's id."),
-        ("Errand: ", "lottery", "Type a number from 1 to 4, or an errand's id."),
-        ("Errand: ", "4", ""),
+        ("Scenario: ", "9", "Type a number from 1 to 4, or a scenario's id."),
+        ("Scenario: ", "lottery", "Type a number from 1 to 4, or a scenario's id."),
+        ("Scenario: ", "4", ""),
         ("business [a business you know]: ", "[[end_call]]", "without brackets"),
         ("business [a business you know]: ", "Acme", ""),
         ("name [one of its customers]: ", "", ""),
