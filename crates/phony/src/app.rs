@@ -1,5 +1,5 @@
-//! The parts of a server, wired together. Owns them all; `server` builds it, `http` takes the parts that a
-//! handler needs, and the cluster calls it through `Handler`.
+//! The parts of a server, wired together. Owns them all; `server` builds it, `http` takes the parts
+//! that a handler needs, and the cluster calls it through `Handler`.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,18 +1,18 @@
 //! Phony: an AI holds the telephone call, a human stays in charge.
 //!
-//! This is the program around [`phony_call::Call`]. Its rooms, from the ground up; each imports only
-//! rooms that stand before it, and `tests/layers.rs` holds them to that:
+//! This is the program around [`phony_call::Call`]. Its rooms, from the ground up; each imports
+//! only rooms that stand before it, and `tests/layers.rs` holds them to that:
 //!
-//! - `clock`, `token`, `limits`, `numbers`, `http_client`, `data_dir`, `client`: small things without
-//!   state.
+//! - `clock`, `token`, `limits`, `numbers`, `http_client`, `data_dir`, `client`: small things
+//!   without state.
 //! - `config`: the settings and where each came from.
 //! - `telemetry`: logs and metrics.
 //! - `agents`: agents and scenarios, as files describe them.
 //! - `listener`: accepts connections, within bounds.
 //! - `runtime`: how the futures of a call run, and its sockets.
 //! - `ports`: the ends of a carrier's line and of a model that a call holds.
-//! - `carriers`, `models`: the adapters behind the ports. Only they, the webhooks and the doctor know
-//!   foreign formats.
+//! - `carriers`, `models`: the adapters behind the ports. Only they, the webhooks and the doctor
+//!   know foreign formats.
 //! - `store`, `events`, `history`: what is kept of calls, what happens in them, and both as one.
 //! - `safety`: the rules of outbound calls, the do-not-call list, the ledger.
 //! - `cluster`: several nodes as one server. It reaches up through its own `Handler`.

@@ -1,5 +1,5 @@
-//! The server: built from a [`Config`], started and stopped as one. Owns the shutdown, in its stages, and
-//! the background tasks; `cli` and `sandbox` call it.
+//! The server: built from a [`Config`], started and stopped as one. Owns the shutdown, in its
+//! stages, and the background tasks; `cli` and `sandbox` call it.
 
 mod persistence;
 
@@ -55,8 +55,8 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 /// The server's clock.
 const CLOCK: Clock = Clock { now, wall };
 
-/// How long a stopping node keeps answering at least after it reports not to be ready: a balancer may
-/// send requests to it for that long, and a refused one is a lost call.
+/// How long a stopping node keeps answering at least after it reports not to be ready: a balancer
+/// may send requests to it for that long, and a refused one is a lost call.
 const NOTICED: Duration = Duration::from_secs(2);
 /// How long it keeps answering after its last call has left: the carrier may still ask about that
 /// call, over a connection that it has kept open.
@@ -175,8 +175,8 @@ impl Running {
         format!("{scheme}://{}/login?code={code}", self.app.authority())
     }
 
-    /// Starts draining: no new calls. Live calls move to another node, if there is one; otherwise they
-    /// may finish, up to a limit, and then say goodbye.
+    /// Starts draining: no new calls. Live calls move to another node, if there is one; otherwise
+    /// they may finish, up to a limit, and then say goodbye.
     pub fn stop(&self) {
         self.shutdown.drain.cancel();
     }

@@ -1,6 +1,6 @@
-//! Who imports whom: every room of the program imports only rooms that stand before it in the list of
-//! `src/lib.rs`, and no folder of any crate has an import cycle among its modules. A parent and its
-//! children are one thing.
+//! Who imports whom: every room of the program imports only rooms that stand before it in the list
+//! of `src/lib.rs`, and no folder of any crate has an import cycle among its modules. A parent and
+//! its children are one thing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -22,8 +22,8 @@ const ACTION_INTERVAL: Duration = Duration::from_millis(15);
 const ACTION_LEAST: Duration = Duration::from_millis(500);
 
 impl Calls {
-    /// Carries out a supervisor's action on a call, on whichever node that is. Retries while the call
-    /// fails over or has lost its line, for at most `limits::ACTION`.
+    /// Carries out a supervisor's action on a call, on whichever node that is. Retries while the
+    /// call fails over or has lost its line, for at most `limits::ACTION`.
     pub async fn act(&self, call: &CallSid, action: SupervisorAction) -> Result<(), ActError> {
         numbers::load_for(&action.action).await;
         let retry = RetryLimit::new(self, limits::ACTION);

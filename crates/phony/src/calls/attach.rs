@@ -1,6 +1,7 @@
-//! Sockets of calls: hands out the single-use token of a call's next socket, and redeems it when the
-//! socket comes, on whichever node it comes. Owns no state: tokens are in [`super::registry`], in
-//! Redis, and signed by [`super::socket_tokens`]. The Twilio webhooks and the relay endpoint call it.
+//! Sockets of calls: hands out the single-use token of a call's next socket, and redeems it when
+//! the socket comes, on whichever node it comes. Owns no state: tokens are in [`super::registry`],
+//! in Redis, and signed by [`super::socket_tokens`]. The Twilio webhooks and the relay endpoint
+//! call it.
 
 use std::sync::Arc;
 use std::time::Duration;

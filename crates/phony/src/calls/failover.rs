@@ -31,8 +31,8 @@ impl Calls {
         }
     }
 
-    /// The same as [`Self::resume`], with the reason of a failure; `holder` is the node that had the
-    /// call last, as far as is known.
+    /// The same as [`Self::resume`], with the reason of a failure; `holder` is the node that had
+    /// the call last, as far as is known.
     pub(super) async fn resume_from(
         &self,
         call: &CallSid,
@@ -102,9 +102,9 @@ impl Calls {
         Ok(())
     }
 
-    /// Since when the line of a resumed call costs money that is not in the day's sum; `None` if the
-    /// call was not connected yet. In a cluster nodes share their costs every second, so the sum is
-    /// current.
+    /// Since when the line of a resumed call costs money that is not in the day's sum; `None` if
+    /// the call was not connected yet. In a cluster nodes share their costs every second, so the
+    /// sum is current.
     fn line_since(&self, events: &[Event]) -> Option<Instant> {
         let up = events.iter().find(|event| matches!(event.body, EventBody::Connected))?;
         let now = (self.clock.now)();
@@ -174,8 +174,8 @@ impl Calls {
     }
 }
 
-/// Asks the owner of a call to release it. A call that has just begun may not be in the store yet, so
-/// `holder` is asked when the store does not know it.
+/// Asks the owner of a call to release it. A call that has just begun may not be in the store yet,
+/// so `holder` is asked when the store does not know it.
 async fn release_by_owner(
     cluster: &Cluster,
     call: &CallSid,

@@ -1,6 +1,6 @@
-//! The carrier's question how a call continues after a line, or a leg that it dialled, has ended. Asks
-//! the call here, then the node that has it, and resumes it here if no node answers. Owns no state;
-//! the Twilio webhooks call it.
+//! The carrier's question how a call continues after a line, or a leg that it dialled, has ended.
+//! Asks the call here, then the node that has it, and resumes it here if no node answers. Owns no
+//! state; the Twilio webhooks call it.
 
 use std::time::Duration;
 

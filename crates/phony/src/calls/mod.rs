@@ -132,8 +132,8 @@ fn sockets_of(events: &[Event]) -> u32 {
     u32::try_from(events.iter().filter(is_one).count()).unwrap_or(u32::MAX)
 }
 
-/// Until when the token of a call's first socket is valid, in Unix seconds: a token's lifetime after
-/// the latest moment at which it may be handed out.
+/// Until when the token of a call's first socket is valid, in Unix seconds: a token's lifetime
+/// after the latest moment at which it may be handed out.
 fn first_until(began: Timestamp, policy: &Policy) -> i64 {
     let connect = i64::try_from(policy.connect.as_secs()).unwrap_or(i64::MAX);
     socket_tokens::good_from(began.as_second().saturating_add(connect))
@@ -200,8 +200,9 @@ impl Calls {
         }
     }
 
-    /// Opens a call whose phone rings; does nothing if it is open, because carriers repeat a request
-    /// whose answer is late. The model connects at once, so that the greeting need not wait for it.
+    /// Opens a call whose phone rings; does nothing if it is open, because carriers repeat a
+    /// request whose answer is late. The model connects at once, so that the greeting need not wait
+    /// for it.
     ///
     /// `wanted` names the agent. If there is no such agent the number's own answers, because a
     /// caller is better served by another agent than by none.
@@ -224,7 +225,8 @@ impl Calls {
         }
         let mut agent = named.unwrap_or_else(|| self.agents.for_number(ours));
         if identity.direction == Direction::Outbound {
-            // The callee must hear that it is a machine, even if this server did not place the call.
+            // The callee must hear that it is a machine, even if this server did not place the
+            // call.
             agent = calling(&agent);
         }
         let publisher = self.hub.open(&identity.sid);
@@ -313,7 +315,8 @@ impl Calls {
         self.workers.spawn(&self.tasks, actor::run(Box::new(start)));
     }
 
-    /// The limits and timings of the call that this event starts; `None` if it is no `session_start`.
+    /// The limits and timings of the call that this event starts; `None` if it is no
+    /// `session_start`.
     pub(crate) fn policy_of_start(&self, start: &Event) -> Option<Policy> {
         let identity = Identity::of_start(start)?;
         let agent = self.agents.of_start(&start.body, &self.config);
@@ -368,7 +371,8 @@ impl Calls {
         self.registry.has_connected(call)
     }
 
-    /// Asks the carrier, in the background and until it succeeds, to end a call that has ended here.
+    /// Asks the carrier, in the background and until it succeeds, to end a call that has ended
+    /// here.
     pub(crate) fn hang_up_behind(&self, call: &CallSid) {
         let (account, call) = (Arc::clone(&self.account), call.clone());
         self.tasks.spawn(async move { account.hang_up_until_done(&call).await });

@@ -1,6 +1,6 @@
-//! The live calls of this process: from a call's id to the mailbox of its actor, and the token of its
-//! next socket. Owned by [`super::Calls`]; its lock is held for a map operation only. The actors hold
-//! [`Registered`], everybody else a [`Handle`].
+//! The live calls of this process: from a call's id to the mailbox of its actor, and the token of
+//! its next socket. Owned by [`super::Calls`]; its lock is held for a map operation only. The
+//! actors hold [`Registered`], everybody else a [`Handle`].
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -251,8 +251,8 @@ impl Registry {
         self.lock().get(call).map(|entry| entry.handle.clone())
     }
 
-    /// Sets the agent of a call that begins or is resumed here, how many sockets were attached to it,
-    /// and until when the token of the first is valid, in Unix seconds.
+    /// Sets the agent of a call that begins or is resumed here, how many sockets were attached to
+    /// it, and until when the token of the first is valid, in Unix seconds.
     pub fn begins(&self, call: &CallSid, agent: Arc<Agent>, sockets: u32, first_until: i64) {
         if let Some(entry) = self.lock().get_mut(call) {
             entry.agent = Some(agent);
@@ -281,8 +281,8 @@ impl Registry {
         }
     }
 
-    /// The single-use token of the call's next socket, the same until that socket has come. `None` if
-    /// the call is gone.
+    /// The single-use token of the call's next socket, the same until that socket has come. `None`
+    /// if the call is gone.
     #[must_use]
     pub fn mint(&self, call: &CallSid) -> Option<String> {
         self.next_token(call, |_| token::random()).map(|(token, _)| token)

@@ -1,6 +1,6 @@
-//! The carrier's reports on calls: progress, who answered, the end. Delivers each to its call, here or
-//! on another node, and keeps those that cannot be delivered yet (a semaphore bounds how
-//! many). The Twilio webhooks call it.
+//! The carrier's reports on calls: progress, who answered, the end. Delivers each to its call, here
+//! or on another node, and keeps those that cannot be delivered yet (a semaphore bounds how many).
+//! The Twilio webhooks call it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! The carrier's question what to do with a call that rings or was just answered. A repeated question
-//! gets the same answer until a socket is attached, and none after that: a replayed webhook must not
-//! restart a call or take over its line. Owns the list of recently ended calls; the Twilio webhooks
-//! call it.
+//! The carrier's question what to do with a call that rings or was just answered. A repeated
+//! question gets the same answer until a socket is attached, and none after that: a replayed
+//! webhook must not restart a call or take over its line. Owns the list of recently ended calls;
+//! the Twilio webhooks call it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,8 +40,8 @@ pub(crate) enum RingResponse {
     Nothing,
 }
 
-/// The calls whose end the carrier has reported here, the oldest forgotten first: the question how to
-/// answer a call may arrive after its end.
+/// The calls whose end the carrier has reported here, the oldest forgotten first: the question how
+/// to answer a call may arrive after its end.
 #[derive(Debug, Default)]
 pub(super) struct EndedCalls(Mutex<VecDeque<CallSid>>);
 

@@ -1,11 +1,11 @@
-//! Signed socket tokens: claims that are valid by themselves, after a restart of a single node and while
-//! Redis is away. Owns the list of the tokens used that way; [`super::Calls`] calls it.
+//! Signed socket tokens: claims that are valid by themselves, after a restart of a single node and
+//! while Redis is away. Owns the list of the tokens used that way; [`super::Calls`] calls it.
 //!
-//! Every node signs its tokens with the carrier's secret (HMAC-SHA-256), which all nodes have. While
-//! Redis is away the claims decide: a call that is live here gets the socket, and one that another
-//! node had just opened begins here, under a higher term, with the agent that the token names. A
-//! token then works once on each node rather than once in all; the carrier's signature of the socket
-//! is checked all the same.
+//! Every node signs its tokens with the carrier's secret (HMAC-SHA-256), which all nodes have.
+//! While Redis is away the claims decide: a call that is live here gets the socket, and one that
+//! another node had just opened begins here, under a higher term, with the agent that the token
+//! names. A token then works once on each node rather than once in all; the carrier's signature of
+//! the socket is checked all the same.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -67,9 +67,9 @@ impl SocketTokens {
         self.key.is_some()
     }
 
-    /// Whether the carrier may be told to open a new socket of a call whose node is unknown: the node
-    /// that has the call accepts its signed token. At most `TRIES.0` times a call, for there may be
-    /// no such node.
+    /// Whether the carrier may be told to open a new socket of a call whose node is unknown: the
+    /// node that has the call accepts its signed token. At most `TRIES.0` times a call, for there
+    /// may be no such node.
     pub(super) fn may_send_blindly(&self, call: &CallSid) -> bool {
         let mut sent = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         let tries = sent.iter().filter(|known| *known == call).count();
@@ -99,9 +99,9 @@ impl SocketTokens {
         }
     }
 
-    /// Makes the token of a call's next socket on a single node. It holds how many sockets came before,
-    /// so that after a restart the call's record tells whether it was used, and the first token of a
-    /// call is the same again.
+    /// Makes the token of a call's next socket on a single node. It holds how many sockets came
+    /// before, so that after a restart the call's record tells whether it was used, and the first
+    /// token of a call is the same again.
     pub(super) fn sign_next(&self, call: &CallSid, next: NextSocket, wall: Timestamp) -> String {
         let NextSocket { after, first_until } = next;
         let until = if after == 0 { first_until } else { good_from(wall.as_second()) };
@@ -112,15 +112,15 @@ impl SocketTokens {
         }
     }
 
-    /// How many sockets came before the one of this token; `None` unless a single node signed it for
-    /// this call and it is still valid.
+    /// How many sockets came before the one of this token; `None` unless a single node signed it
+    /// for this call and it is still valid.
     pub(super) fn read_next(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<u32> {
         let Read { first, agent, .. } = self.read(call, token, wall)?;
         if agent.is_some() { None } else { first.parse().ok() }
     }
 
-    /// Redeems a token by its claims: `None` unless it was signed for this call, is still valid, and
-    /// was not redeemed here before.
+    /// Redeems a token by its claims: `None` unless it was signed for this call, is still valid,
+    /// and was not redeemed here before.
     pub(super) fn take(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<TokenClaims> {
         let Read { agent, seal: own, .. } = self.read(call, token, wall)?;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,8 +147,8 @@ impl SocketTokens {
         (wall.as_second() <= until).then_some(Read { first, agent, seal })
     }
 
-    /// The token without its signature, for another node, which has the secret itself; it is of no use
-    /// to others who read it in Redis.
+    /// The token without its signature, for another node, which has the secret itself; it is of no
+    /// use to others who read it in Redis.
     pub(crate) fn without_seal<'a>(&self, token: &'a str) -> &'a str {
         let said = self.key.as_ref().and_then(|_| token.rsplit_once('.'));
         said.map_or(token, |(said, _)| said)

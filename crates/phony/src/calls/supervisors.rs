@@ -1,5 +1,5 @@
-//! Which supervisors are connected: those who have an events socket open, and those who acted a moment
-//! ago. Owns the table of their connections, under a lock that is held for moments.
+//! Which supervisors are connected: those who have an events socket open, and those who acted a
+//! moment ago. Owns the table of their connections, under a lock that is held for moments.
 //!
 //! A supervisor who holds a takeover must stay connected, or the caller is alone. This module only
 //! observes presence, here and through the cluster on other nodes; the call decides what follows.

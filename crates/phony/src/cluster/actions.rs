@@ -1,12 +1,12 @@
-//! Supervisors' actions on calls of other nodes: each is carried out once or not at all, even if the
-//! connections to Redis fail meanwhile. Owns the actions that wait for an answer and the answers to
-//! recent messages; `calls` calls [`Cluster::act`], the bus the rest.
+//! Supervisors' actions on calls of other nodes: each is carried out once or not at all, even if
+//! the connections to Redis fail meanwhile. Owns the actions that wait for an answer and the
+//! answers to recent messages; `calls` calls [`Cluster::act`], the bus the rest.
 //!
-//! An action has an id and a deadline by Redis's clock. The sender repeats it until it is answered; the
-//! node that has the call takes it in Redis before it does anything, which succeeds once for each id
-//! and not after the deadline. The answer is stored under the id as well, for a sender that missed
-//! the message. A sender that gives up withdraws the action: one reported as not done is not done
-//! later.
+//! An action has an id and a deadline by Redis's clock. The sender repeats it until it is answered;
+//! the node that has the call takes it in Redis before it does anything, which succeeds once for
+//! each id and not after the deadline. The answer is stored under the id as well, for a sender that
+//! missed the message. A sender that gives up withdraws the action: one reported as not done is not
+//! done later.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -155,8 +155,8 @@ impl Cluster {
         self.withdraw(&id, answer, why, late).await
     }
 
-    /// Sends an action until it is answered, following the call from node to node; an error if no node
-    /// is left to send it to.
+    /// Sends an action until it is answered, following the call from node to node; an error if no
+    /// node is left to send it to.
     async fn deliver(
         &self,
         call: &CallSid,
@@ -265,8 +265,8 @@ impl Cluster {
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 
-    /// Takes an action for `who`, unless it is taken or its deadline has passed. Returns who has it, its
-    /// stored answer, or an empty text if the deadline has passed.
+    /// Takes an action for `who`, unless it is taken or its deadline has passed. Returns who has
+    /// it, its stored answer, or an empty text if the deadline has passed.
     async fn take(&self, id: &str, who: &str, until_ms: u64) -> Result<String, RedisError> {
         let mut taking = TAKE.key(action_key(id));
         taking.arg(who).arg(until_ms).arg(millis(KEPT));

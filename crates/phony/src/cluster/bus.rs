@@ -1,5 +1,6 @@
-//! The message bus of the cluster: sends this node's heartbeat, receives the other nodes' messages over
-//! Redis pub/sub, and resumes the calls of dead nodes. `server` runs it until the process ends.
+//! The message bus of the cluster: sends this node's heartbeat, receives the other nodes' messages
+//! over Redis pub/sub, and resumes the calls of dead nodes. `server` runs it until the process
+//! ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use crate::store::redis::PREFIX;
 
 /// How often the owners of the calls held here are checked, in heartbeats.
 const COMPARE: u32 = 5;
-/// How long a node must be dead before its calls are resumed unasked. A node that merely cannot reach
-/// Redis continues its calls meanwhile.
+/// How long a node must be dead before its calls are resumed unasked. A node that merely cannot
+/// reach Redis continues its calls meanwhile.
 const ABANDONED: Duration = Duration::from_mins(5);
 /// How long to wait before subscribing again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -42,8 +43,8 @@ impl Cluster {
         drop(timeout(REDIS_LIMIT, self.leave()).await);
     }
 
-    /// Renews the heartbeat. After a gap, in which other nodes may have taken over its calls, it first
-    /// releases those that it does not own any more.
+    /// Renews the heartbeat. After a gap, in which other nodes may have taken over its calls, it
+    /// first releases those that it does not own any more.
     async fn heartbeat(&self, handler: &dyn Handler) {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,9 +1,10 @@
-//! The event feed for viewers of calls on other nodes: past events come from the store, new ones from
-//! the channel on which all nodes publish, joined by their numbers. Owns the count of the viewers
-//! here, and which calls of this node are watched from elsewhere; `app` calls it for `/events`.
+//! The event feed for viewers of calls on other nodes: past events come from the store, new ones
+//! from the channel on which all nodes publish, joined by their numbers. Owns the count of the
+//! viewers here, and which calls of this node are watched from elsewhere; `app` calls it for
+//! `/events`.
 //!
-//! Stored events are published by the store as they are written. Events that are shown but not stored
-//! are published by the node that has the call, only while a node announces viewers.
+//! Stored events are published by the store as they are written. Events that are shown but not
+//! stored are published by the node that has the call, only while a node announces viewers.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +33,8 @@ const TOLD: usize = 2048;
 /// How many of the newest calls a viewer of all calls checks for missed events.
 const MISSED: usize = 500;
 
-/// Whether this node receives the events of all nodes, and which of its calls are watched elsewhere.
+/// Whether this node receives the events of all nodes, and which of its calls are watched
+/// elsewhere.
 #[derive(Debug)]
 pub(super) struct Feeding {
     viewers: watch::Sender<usize>,
@@ -223,7 +225,8 @@ struct Viewer {
 }
 
 impl Viewer {
-    /// Sends the events of this process and of other nodes until the call ends or the viewer leaves.
+    /// Sends the events of this process and of other nodes until the call ends or the viewer
+    /// leaves.
     async fn follow(
         mut self,
         mut feed: broadcast::Receiver<(CallSid, Utf8Bytes)>,
@@ -291,8 +294,8 @@ impl Viewer {
         self.send(event.clone()) && (self.of.is_none() || !is_end(event))
     }
 
-    /// The events between the numbers `last` and `seq`. Of a call that has just moved here this node
-    /// knows more than the store; of one that has left, less.
+    /// The events between the numbers `last` and `seq`. Of a call that has just moved here this
+    /// node knows more than the store; of one that has left, less.
     async fn between(&self, call: &CallSid, mut last: u64, seq: u64) -> Vec<Utf8Bytes> {
         let mut events = self.handler.hub().events(call, last).unwrap_or_default();
         let is_missed = |event: &Utf8Bytes, last| {

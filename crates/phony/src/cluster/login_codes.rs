@@ -1,5 +1,5 @@
-//! Codes of login links, each of which works once on one node. Owns no state but keys in Redis and the
-//! list of the links used here; `http` calls it.
+//! Codes of login links, each of which works once on one node. Owns no state but keys in Redis and
+//! the list of the links used here; `http` calls it.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,8 @@ impl Cluster {
 
     /// Redeems a login code; false if it is unknown or was used.
     pub async fn redeem_code(&self, code: &str) -> Result<bool, RedisError> {
-        // If the answer is lost this node may ask again; it remembers whether the code was used here.
+        // If the answer is lost this node may ask again; it remembers whether the code was used
+        // here.
         let key = code_key(code);
         if self.redeem_once(&key, &self.node).await?.is_none() {
             return Ok(false);

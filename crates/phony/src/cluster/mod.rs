@@ -1,14 +1,14 @@
-//! Several nodes as one server: which node owns a call, and how the others reach it. Owns this node's
-//! name, its connection to Redis and the requests that wait for answers. `calls`, `outbound` and
-//! `http` call it; it calls the server through its `Handler` alone.
+//! Several nodes as one server: which node owns a call, and how the others reach it. Owns this
+//! node's name, its connection to Redis and the requests that wait for answers. `calls`, `outbound`
+//! and `http` call it; it calls the server through its `Handler` alone.
 //!
 //! Nodes share a Redis server. The store there records the owner of each call and its term; this
 //! module sends a request for another node's call (a supervisor's action, a carrier's question, the
 //! release of the call) and returns the answer, in one message each way.
 //!
-//! A node is alive as long as it sends a [`HEARTBEAT`]. A call is not taken from a node merely because
-//! it is silent: a call fails over when the carrier asks for it elsewhere; its owner is then asked to
-//! release it, and fenced by a new term if it does not answer.
+//! A node is alive as long as it sends a [`HEARTBEAT`]. A call is not taken from a node merely
+//! because it is silent: a call fails over when the carrier asks for it elsewhere; its owner is
+//! then asked to release it, and fenced by a new term if it does not answer.
 
 mod actions;
 mod bus;
@@ -139,8 +139,8 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Makes this process a node of the cluster that shares the Redis server at `url`. It connects when
-    /// first needed. Ended calls expire there after `keep`.
+    /// Makes this process a node of the cluster that shares the Redis server at `url`. It connects
+    /// when first needed. Ended calls expire there after `keep`.
     pub fn new(url: &SecretString, keep: Option<Duration>) -> Result<Arc<Self>, RedisError> {
         let (client, connection) = connect(url)?;
         let node = token::random()[..12].to_owned();
@@ -197,8 +197,8 @@ impl Cluster {
         self.others().await.unwrap_or(false)
     }
 
-    /// Shares the token of a call's socket with all nodes. False without Redis: it is then valid here
-    /// alone, but for its signed claims.
+    /// Shares the token of a call's socket with all nodes. False without Redis: it is then valid
+    /// here alone, but for its signed claims.
     pub async fn share_token(&self, call: &CallSid, token: &str) -> bool {
         if !self.is_reachable() {
             return false;
@@ -214,7 +214,8 @@ impl Cluster {
         shared
     }
 
-    /// Claims a ringing call for this node; returns the node that claimed it before, if there is one.
+    /// Claims a ringing call for this node; returns the node that claimed it before, if there is
+    /// one.
     pub(crate) async fn claim_ringing(&self, call: &CallSid) -> Result<Option<String>, RedisError> {
         let key = format!("{PREFIX}rings:{call}");
         let mut pipeline = Pipeline::new();
@@ -320,8 +321,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until a node does not listen any more, which reveals a killed node before its answer times
-    /// out.
+    /// Waits until a node does not listen any more, which reveals a killed node before its answer
+    /// times out.
     async fn until_unsubscribed(&self, node: &str) {
         let mut listening = cmd("PUBSUB");
         listening.arg("NUMSUB").arg(node_channel(node));
@@ -407,8 +408,8 @@ impl Cluster {
         Ok(Some(self.command(&exists).await?))
     }
 
-    /// Which of these calls, held here under these terms, are owned by another node by now. A former
-    /// owner that writes late, under its old term, does not own the call again.
+    /// Which of these calls, held here under these terms, are owned by another node by now. A
+    /// former owner that writes late, under its old term, does not own the call again.
     async fn lost(&self, held: &[(CallSid, u64)]) -> Result<Vec<CallSid>, RedisError> {
         if held.is_empty() {
             return Ok(Vec::new());

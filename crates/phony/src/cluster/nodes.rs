@@ -1,5 +1,5 @@
-//! The list of nodes: each publishes its [`NodeInfo`] with its heartbeat, and any can list them all.
-//! Owns no state but keys in Redis; `http` lists them for the API.
+//! The list of nodes: each publishes its [`NodeInfo`] with its heartbeat, and any can list them
+//! all. Owns no state but keys in Redis; `http` lists them for the API.
 
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Outbound calls that are being placed, shared by all nodes: the idempotency keys, the order behind
-//! each call, and the slots of the live ones. Owns no state but keys in Redis; [`crate::outbound`]
-//! calls it.
+//! Outbound calls that are being placed, shared by all nodes: the idempotency keys, the order
+//! behind each call, and the slots of the live ones. Owns no state but keys in Redis;
+//! [`crate::outbound`] calls it.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -164,7 +164,8 @@ impl Cluster {
         invocation.arg(attempt).arg(what).arg(call).arg(status);
         let settled = invocation.invoke_async::<i64>(&mut self.connection.clone()).await;
         if let Err(error) = settled {
-            // Until the hold expires no node dials under the key, and then it looks for the call first.
+            // Until the hold expires no node dials under the key, and then it looks for the call
+            // first.
             tracing::warn!(%error, "other servers do not know what came of an order");
         }
     }
@@ -236,8 +237,8 @@ impl Cluster {
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 
-    /// Binds an order to the call SID: from now on every node finds it. False if the order is bound to
-    /// a call already.
+    /// Binds an order to the call SID: from now on every node finds it. False if the order is bound
+    /// to a call already.
     pub(crate) async fn bind_call<T: Serialize>(
         &self,
         call: &CallSid,
@@ -268,7 +269,8 @@ impl Cluster {
         drop(pipeline.exec_async(&mut self.connection.clone()).await);
     }
 
-    /// Marks the attempt as of unknown outcome: the next unknown call to this number is taken for its.
+    /// Marks the attempt as of unknown outcome: the next unknown call to this number is taken for
+    /// its.
     pub(crate) async fn mark_call_unknown<T: Serialize>(
         &self,
         to: &str,
@@ -330,8 +332,8 @@ impl Cluster {
         Ok(CallOwner::Unknown)
     }
 
-    /// Whether a call belongs to another order than the one under this key: by the order bound to it
-    /// or, if that has expired, by whether an order here claimed the call.
+    /// Whether a call belongs to another order than the one under this key: by the order bound to
+    /// it or, if that has expired, by whether an order here claimed the call.
     pub(crate) async fn is_of_another(
         &self,
         call: &CallSid,

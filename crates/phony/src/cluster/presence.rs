@@ -1,5 +1,6 @@
-//! Which supervisors are connected to which nodes: each node publishes its own with every heartbeat, and
-//! any can ask. Owns no state but keys in Redis; the bus runs it, [`crate::calls::supervisors`] asks.
+//! Which supervisors are connected to which nodes: each node publishes its own with every
+//! heartbeat, and any can ask. Owns no state but keys in Redis; the bus runs it,
+//! [`crate::calls::supervisors`] asks.
 
 use std::time::Duration;
 

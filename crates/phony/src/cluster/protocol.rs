@@ -72,8 +72,8 @@ pub(super) enum NodeMessage {
         /// The outcome.
         reply: Reply,
     },
-    /// A viewer watches a call, or all: events that are shown but not stored are to be published for a
-    /// while.
+    /// A viewer watches a call, or all: events that are shown but not stored are to be published
+    /// for a while.
     Watch {
         /// The call; all if `None`.
         call: Option<CallSid>,
@@ -86,8 +86,8 @@ pub(super) enum NodeMessage {
 pub(crate) enum Request {
     /// A supervisor's action, from a node of a version before actions had ids.
     Act(Action),
-    /// The carrier asks how the call continues. The leg is sent beside this, in [`NodeMessage::Ask`],
-    /// where nodes of earlier versions ignore it.
+    /// The carrier asks how the call continues. The leg is sent beside this, in
+    /// [`NodeMessage::Ask`], where nodes of earlier versions ignore it.
     LegEnded(#[serde(with = "leg_end")] LegReport),
     /// The carrier reports on the call.
     Report(Report),
@@ -137,8 +137,8 @@ pub(crate) enum Reply {
     Refused(Refused),
     /// How the call continues.
     Next(Next),
-    /// The token of the first socket without its signature, and the agent's id; `None` if a socket was
-    /// attached.
+    /// The token of the first socket without its signature, and the agent's id; `None` if a socket
+    /// was attached.
     Token(Option<(String, String)>),
     /// The call is released; these are its events, as JSON.
     Released(Vec<String>),

@@ -1,6 +1,6 @@
-//! The do-not-call list and the day's costs, shared by all nodes. Each node also keeps the list in its
-//! own file, and restores it to a Redis that was emptied. Owns no state but keys in Redis; the bus
-//! runs [`Cluster::sync_shared`], `outbound` calls [`Cluster::refresh_rules`].
+//! The do-not-call list and the day's costs, shared by all nodes. Each node also keeps the list in
+//! its own file, and restores it to a Redis that was emptied. Owns no state but keys in Redis; the
+//! bus runs [`Cluster::sync_shared`], `outbound` calls [`Cluster::refresh_rules`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -99,8 +99,8 @@ impl SharedList {
         Ok(listed)
     }
 
-    /// The entries that changed after change number `change` (0 for all), and the number of the last
-    /// change read.
+    /// The entries that changed after change number `change` (0 for all), and the number of the
+    /// last change read.
     async fn since(&self, change: u64) -> Result<(u64, Vec<DoNotCallEntry>), RedisError> {
         let mut range = cmd("ZRANGEBYSCORE");
         range.arg(order_key()).arg(format!("({change}")).arg("+inf").arg("WITHSCORES");
@@ -145,7 +145,8 @@ impl Cluster {
             .arg(due.known_usd)
             .arg(due.more_usd)
             .arg(millis(COSTS))
-            // Not retried, because costs must not be added twice; what was not added is added next time.
+            // Not retried, because costs must not be added twice; what was not added is added next
+            // time.
             .invoke_async(&mut self.connection.once())
             .await?;
         if let Ok(sum) = sum.parse() {

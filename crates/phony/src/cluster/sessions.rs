@@ -1,5 +1,5 @@
-//! Login sessions that were ended by a logout, shared by all nodes. Owns no state but a key in Redis;
-//! `http` calls it.
+//! Login sessions that were ended by a logout, shared by all nodes. Owns no state but a key in
+//! Redis; `http` calls it.
 
 use redis::{Pipeline, RedisError, cmd};
 

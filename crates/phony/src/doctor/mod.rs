@@ -1,5 +1,5 @@
-//! Diagnoses what keeps calls from working, and says how to mend it. Owns no state; `phony doctor` and
-//! the API call it.
+//! Diagnoses what keeps calls from working, and says how to mend it. Owns no state; `phony doctor`
+//! and the API call it.
 //!
 //! Every check does what a call would do: it fetches the account, opens a session with the model
 //! (which generates nothing and so costs nothing), sends a signed request to the public name. The

@@ -1,6 +1,6 @@
-//! Checks of the public name: whether it leads here, whether a request with Twilio's signature is accepted,
-//! and whether sockets come through. They run from this machine, so a firewall that only keeps out
-//! others goes unnoticed.
+//! Checks of the public name: whether it leads here, whether a request with Twilio's signature is
+//! accepted, and whether sockets come through. They run from this machine, so a firewall that only
+//! keeps out others goes unnoticed.
 
 use phony_wire::twilio::signature;
 use reqwest::{Client, Response, StatusCode, header};

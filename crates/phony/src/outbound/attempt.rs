@@ -1,6 +1,6 @@
-//! One attempt to place a call, from the rules over the ledger to the carrier, and what the ledger and
-//! the list of orders say of its outcome. Owns the attempt's ledger entry and the lock on its number
-//! for as long as it runs; [`Outbound::place`] runs it.
+//! One attempt to place a call, from the rules over the ledger to the carrier, and what the ledger
+//! and the list of orders say of its outcome. Owns the attempt's ledger entry and the lock on its
+//! number for as long as it runs; [`Outbound::place`] runs it.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -58,8 +58,8 @@ impl<'a> Attempt<'a> {
         Self { outbound, order, entry, began, requester, client, is_repeat_of_unknown: false }
     }
 
-    /// Runs the attempt. `since` is when an earlier attempt under the same key was made whose outcome
-    /// is unknown.
+    /// Runs the attempt. `since` is when an earlier attempt under the same key was made whose
+    /// outcome is unknown.
     pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<PlacedCall, PlaceError> {
         self.is_repeat_of_unknown = since.is_some();
         self.client.is_asked.store(self.is_repeat_of_unknown, Ordering::SeqCst);
@@ -141,8 +141,8 @@ impl<'a> Attempt<'a> {
         self.outbound.safety.allow(request, &self.outbound.config)
     }
 
-    /// Whether a rule that forbids the call here may be out of date, because other nodes have changed
-    /// what it rests on.
+    /// Whether a rule that forbids the call here may be out of date, because other nodes have
+    /// changed what it rests on.
     fn others_may_know_better(&self, why: &Forbidden) -> bool {
         self.outbound.cluster.is_some()
             && match why {
@@ -151,8 +151,8 @@ impl<'a> Attempt<'a> {
             }
     }
 
-    /// Checks again what may have changed since the first time: whether the server stops, whether the
-    /// client is still there, and every rule.
+    /// Checks again what may have changed since the first time: whether the server stops, whether
+    /// the client is still there, and every rule.
     fn still_stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(PlaceError::Stopping);
@@ -295,7 +295,8 @@ impl<'a> Attempt<'a> {
         self.entry.what = EntryKind::Placed;
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
-        // A server that is killed right after the answer finds the agent in the store when it restarts.
+        // A server that is killed right after the answer finds the agent in the store when it
+        // restarts.
         self.outbound.history.hub().flush(&sid, WRITING).await;
         if self.entry.key.is_some() {
             // An earlier attempt may be listed among the orders that became no call.
@@ -316,8 +317,8 @@ impl<'a> Attempt<'a> {
         self.tell(error, Outcome::Refused).await
     }
 
-    /// Refuses a repeat while the outcome of the first order is unknown: the repeat is in the ledger,
-    /// but not listed as an order of its own.
+    /// Refuses a repeat while the outcome of the first order is unknown: the repeat is in the
+    /// ledger, but not listed as an order of its own.
     pub(super) async fn refused_as_repeat(mut self, error: PlaceError) -> PlaceError {
         self.is_repeat_of_unknown = true;
         self.refused(error).await

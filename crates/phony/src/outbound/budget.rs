@@ -1,5 +1,5 @@
-//! Watches the day's budget, tells live outbound calls when it runs low or out, and saves the costs and
-//! the do-not-call list. Owns no state; `server` runs [`watch`] until it stops.
+//! Watches the day's budget, tells live outbound calls when it runs low or out, and saves the costs
+//! and the do-not-call list. Owns no state; `server` runs [`watch`] until it stops.
 
 use std::sync::Arc;
 use std::time::Duration;

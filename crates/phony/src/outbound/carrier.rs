@@ -1,5 +1,5 @@
-//! The carrier requests of an attempt: the body that creates a call, and the search for a call whose
-//! creation was not answered. Owns no state; [`Attempt`] calls it.
+//! The carrier requests of an attempt: the body that creates a call, and the search for a call
+//! whose creation was not answered. Owns no state; [`Attempt`] calls it.
 
 use std::time::Duration;
 
@@ -55,8 +55,8 @@ impl Attempt<'_> {
     }
 
     /// Looks for a call of unknown outcome at the carrier. An error says that the outcome stays
-    /// unknown: a call that was found may be another attempt's, or the carrier did not answer `within`
-    /// this time.
+    /// unknown: a call that was found may be another attempt's, or the carrier did not answer
+    /// `within` this time.
     pub(super) async fn look(
         &self,
         within: Duration,

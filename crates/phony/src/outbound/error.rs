@@ -1,5 +1,5 @@
-//! Why an order became no call. `http::error` maps it to a response, the ledger and the list of orders
-//! use its names.
+//! Why an order became no call. `http::error` maps it to a response, the ledger and the list of
+//! orders use its names.
 
 use std::time::Duration;
 
@@ -96,8 +96,8 @@ impl PlaceError {
         matches!(self, Self::Uncertain(_) | Self::Carrier(CarrierError::Unknown(_)))
     }
 
-    /// What forbade the call, as the ledger and the list of orders name it: the rule, or the kind of
-    /// error.
+    /// What forbade the call, as the ledger and the list of orders name it: the rule, or the kind
+    /// of error.
     #[must_use]
     pub fn name(&self) -> &'static str {
         if let Some(rule) = self.rule() {

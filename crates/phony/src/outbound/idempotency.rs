@@ -1,5 +1,5 @@
-//! Idempotency keys: the outcome of the orders under them, and which calls belong to an order, with a
-//! key or without. Owns both, in memory, and reads them from the ledger after a restart;
+//! Idempotency keys: the outcome of the orders under them, and which calls belong to an order, with
+//! a key or without. Owns both, in memory, and reads them from the ledger after a restart;
 //! [`super::Outbound`] calls it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -210,8 +210,8 @@ impl<'a> KeyHistory<'a> {
             (Some("failed"), Some("unknown")) if self.placed.is_none() => {
                 self.attempted(attempt, body, at);
             }
-            // Failures written by earlier versions have no outcome and stay unknown, which is safe: the
-            // call is looked for first.
+            // Failures written by earlier versions have no outcome and stay unknown, which is safe:
+            // the call is looked for first.
             (Some("failed"), Some("failed")) | (Some("refused"), _) => {
                 self.unknown.retain(|(whose, _)| *whose != attempt);
             }

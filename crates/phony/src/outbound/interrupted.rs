@@ -1,5 +1,6 @@
-//! Orders that the last process was carrying out when it was killed: the carrier may have been asked,
-//! and its answer was lost. Reads the ledger and owns no state; `server` calls it at its start.
+//! Orders that the last process was carrying out when it was killed: the carrier may have been
+//! asked, and its answer was lost. Reads the ledger and owns no state; `server` calls it at its
+//! start.
 
 use std::collections::HashMap;
 
@@ -39,9 +40,9 @@ struct LedgerLine {
 }
 
 impl Outbound {
-    /// Lists the orders that the last process left open as of unknown outcome, and writes so into the
-    /// ledger; each is reported once. Orders that became calls later are taken off the list, in case
-    /// the last process did not get to it.
+    /// Lists the orders that the last process left open as of unknown outcome, and writes so into
+    /// the ledger; each is reported once. Orders that became calls later are taken off the list, in
+    /// case the last process did not get to it.
     pub(crate) async fn report_interrupted(&self) {
         let Self { safety, history, config, clock, .. } = self;
         let lines = last_lines(&config.data_dir.join(ledger::FILE));
@@ -68,7 +69,8 @@ impl Outbound {
                 key: key.clone(),
                 ..Entry::new((clock.wall)(), EntryKind::Failed, &by)
             };
-            // Before the ledger: a process killed in between repeats it, and its id keeps it unique.
+            // Before the ledger: a process killed in between repeats it, and its id keeps it
+            // unique.
             let order = UnplacedOrder {
                 id: order_id(named, &attempt),
                 at,

@@ -61,8 +61,8 @@ const LOOKING: Duration = Duration::from_secs(4);
 /// When the client is answered at the latest, even if the order is still carried out.
 const ANSWER: Duration = Duration::from_secs(29);
 
-// A client that only hears of a timeout does not know that the carrier was asked, and might order the
-// call again.
+// A client that only hears of a timeout does not know that the carrier was asked, and might order
+// the call again.
 const _: () = assert!(
     TURN.as_millis() + TIMEOUT.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
         && ANSWER.as_millis() < limits::REQUEST.as_millis(),
@@ -258,8 +258,8 @@ struct Client {
 }
 
 impl Outbound {
-    /// Places a call or refuses it; the ledger records either. With an idempotency `key`, a repeat of
-    /// the same order returns the first call.
+    /// Places a call or refuses it; the ledger records either. With an idempotency `key`, a repeat
+    /// of the same order returns the first call.
     ///
     /// If the client disconnects before the order's turn, an order without a key is withdrawn,
     /// because nobody would learn of the call; one with a key is carried out, because a repeat

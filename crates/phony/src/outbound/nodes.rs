@@ -31,8 +31,8 @@ pub(super) struct HeldKey {
 }
 
 impl HeldKey {
-    /// Releases the key with the order's outcome; `before` if an earlier order under this key may have
-    /// placed a call.
+    /// Releases the key with the order's outcome; `before` if an earlier order under this key may
+    /// have placed a call.
     pub(super) async fn settle(self, done: &Result<PlacedCall, PlaceError>, before: bool) {
         let result = match done {
             Ok(placed) => OrderResult::Placed(&placed.call, &placed.status),
@@ -84,7 +84,8 @@ impl Attempt<'_> {
         })
     }
 
-    /// Shares the order with all nodes before the carrier can send one of them a webhook for its call.
+    /// Shares the order with all nodes before the carrier can send one of them a webhook for its
+    /// call.
     pub(super) async fn share_order(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Some(cluster) = &self.outbound.cluster else { return Ok(()) };
         let to = resolved.number.as_str();
@@ -92,8 +93,8 @@ impl Attempt<'_> {
         shared.map_err(|_| PlaceError::Unshared)
     }
 
-    /// Binds the order to the call SID for all nodes, and waits up to [`WRITING`] until all can find
-    /// the call: the client may ask any of them.
+    /// Binds the order to the call SID for all nodes, and waits up to [`WRITING`] until all can
+    /// find the call: the client may ask any of them.
     pub(super) async fn share_call_sid(&self, call: &CallSid, to: &str) {
         let Some(cluster) = &self.outbound.cluster else { return };
         let attempt = (to, self.entry.attempt.as_str());

@@ -36,8 +36,8 @@ pub(super) struct NumberLock {
 }
 
 impl NumberLocks {
-    /// Waits until no other call to a number is being placed. `owner` identifies the order: it is the
-    /// same for a repeat.
+    /// Waits until no other call to a number is being placed. `owner` identifies the order: it is
+    /// the same for a repeat.
     pub(super) async fn lock(&self, number: &str, owner: &str) -> NumberLock {
         let lock = {
             let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! An order to call somebody, as the client sent it and as it is resolved: number, agent and scenario
-//! looked up and checked. Owns no state; [`super::Outbound`] and its attempts call it.
+//! An order to call somebody, as the client sent it and as it is resolved: number, agent and
+//! scenario looked up and checked. Owns no state; [`super::Outbound`] and its attempts call it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! The limits on outbound calls of a single node: how many are live, and how many start in a minute.
-//! Owns the counts; `outbound` takes a [`Slot`] for each call, and the call's actor holds it.
+//! The limits on outbound calls of a single node: how many are live, and how many start in a
+//! minute. Owns the counts; `outbound` takes a [`Slot`] for each call, and the call's actor holds
+//! it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -77,8 +78,8 @@ impl DialLimits {
         Ok(slot)
     }
 
-    /// Takes a slot for a call that is resumed here: it is live whatever the limits say, and was counted
-    /// against the rate where it was placed.
+    /// Takes a slot for a call that is resumed here: it is live whatever the limits say, and was
+    /// counted against the rate where it was placed.
     #[must_use]
     pub fn take_over(&self) -> Slot {
         self.live.fetch_add(1, Ordering::AcqRel);

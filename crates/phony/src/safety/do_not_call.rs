@@ -1,7 +1,7 @@
-//! The do-not-call list: an append-only file, one JSON object a line; of the entries on a number the
-//! latest counts. Commands and servers append to it concurrently; a running server notices at its next
-//! access. The nodes of a cluster [share](crate::cluster::SharedList) one list, and each has all of
-//! it in its file. [`super::Safety`], the cluster and `phony dnc` call it.
+//! The do-not-call list: an append-only file, one JSON object a line; of the entries on a number
+//! the latest counts. Commands and servers append to it concurrently; a running server notices at
+//! its next access. The nodes of a cluster [share](crate::cluster::SharedList) one list, and each
+//! has all of it in its file. [`super::Safety`], the cluster and `phony dnc` call it.
 //!
 //! An entry is in force as soon as it is set. One that cannot be written stays in memory and is
 //! retried; a server that starts restores from the ledger what the last one could not write.
@@ -118,7 +118,8 @@ impl DoNotCall {
         Ok(true)
     }
 
-    /// Restores entries from the ledger that the list does not have because it could not be written.
+    /// Restores entries from the ledger that the list does not have because it could not be
+    /// written.
     pub fn restore(&self, entries: Vec<DoNotCallEntry>) {
         let recalled = entries.into_iter().map(|entry| match self.merge(entry.clone()) {
             Ok(news) => usize::from(news),

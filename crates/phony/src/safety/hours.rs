@@ -1,5 +1,5 @@
-//! Calling hours: the local time where a number rings, by its prefix. Owns no state; [`super::Safety`]
-//! calls it.
+//! Calling hours: the local time where a number rings, by its prefix. Owns no state;
+//! [`super::Safety`] calls it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

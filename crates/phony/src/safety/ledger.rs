@@ -2,13 +2,13 @@
 //! line, each with the hash of the line before and its own, so that changes can be detected. One
 //! thread owns and writes the file; `outbound` and `safety` call it, `phony ledger` verifies it.
 //!
-//! [`Ledger::write`] returns when the line is on disk; lines that come together share one `fsync`. No
-//! call waits for it: what is written during a call is only [noted](Ledger::note). Lines about what
-//! has happened that cannot be written stay in memory and are retried.
+//! [`Ledger::write`] returns when the line is on disk; lines that come together share one `fsync`.
+//! No call waits for it: what is written during a call is only [noted](Ledger::note). Lines about
+//! what has happened that cannot be written stay in memory and are retried.
 //!
 //! A hash chain does not show that its end was cut off, so the number and the hash of the last line
-//! are in a [file of their own](HEAD). Rewriting both files is detected by comparing with a hash that
-//! was noted elsewhere.
+//! are in a [file of their own](HEAD). Rewriting both files is detected by comparing with a hash
+//! that was noted elsewhere.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -93,8 +93,8 @@ pub struct Entry {
     /// Which rule forbade it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// The outcome of a failed call: `failed`, or `unknown` if the carrier may have accepted it all the
-    /// same. Absent in lines of earlier versions.
+    /// The outcome of a failed call: `failed`, or `unknown` if the carrier may have accepted it all
+    /// the same. Absent in lines of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
     /// The reason, in words.
@@ -149,8 +149,8 @@ struct Write {
 pub struct Unwritten;
 
 impl Ledger {
-    /// Opens or creates the ledger of a data folder. A last line torn by a crash stays as it is, and the
-    /// next line says so.
+    /// Opens or creates the ledger of a data folder. A last line torn by a crash stays as it is,
+    /// and the next line says so.
     pub fn open(folder: &Path, now: Timestamp) -> io::Result<Self> {
         let file = LedgerFile::open(folder.join(FILE), now)?;
         let (lines, written) = sync_channel(WAITING);
@@ -432,8 +432,8 @@ pub struct Report {
     pub has_head: bool,
 }
 
-/// Verifies every line of a ledger, and that none is cut off the end. With `noted`, some line must have
-/// that hash.
+/// Verifies every line of a ledger, and that none is cut off the end. With `noted`, some line must
+/// have that hash.
 pub fn verify(path: &Path, noted: Option<&str>) -> io::Result<Report> {
     let mut file = File::open(path).map_err(|error| explained(path, &error))?;
     // A server that writes meanwhile has written whole lines, and their head.

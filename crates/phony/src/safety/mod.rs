@@ -1,6 +1,7 @@
-//! The rules of outbound calls: consent, numbers, the do-not-call list, calling hours, costs and limits.
-//! Owns what they remember, in the data folder. `outbound` asks [`Safety::allow`] before every call,
-//! and its answer is in the [ledger] before anything is dialled; the actors of calls report events.
+//! The rules of outbound calls: consent, numbers, the do-not-call list, calling hours, costs and
+//! limits. Owns what they remember, in the data folder. `outbound` asks [`Safety::allow`] before
+//! every call, and its answer is in the [ledger] before anything is dialled; the actors of calls
+//! report events.
 //!
 //! Which numbers are never dialled is decided by the core ([`phony_call::check_dialled`]), for
 //! transfers as well, and so is what happens to a live call that costs too much.

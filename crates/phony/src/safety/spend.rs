@@ -1,6 +1,6 @@
-//! The estimated costs of outbound calls in a UTC day: minutes of the line, and what the model reports.
-//! Owns the day's sum and its file; `safety` reports events, `outbound` checks the budget, the cluster
-//! shares the sum.
+//! The estimated costs of outbound calls in a UTC day: minutes of the line, and what the model
+//! reports. Owns the day's sum and its file; `safety` reports events, `outbound` checks the budget,
+//! the cluster shares the sum.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -60,8 +60,8 @@ struct Day {
 }
 
 impl Spend {
-    /// Reads the day's costs. A file that cannot be read is an error, because starting from zero would
-    /// lift the limit.
+    /// Reads the day's costs. A file that cannot be read is an error, because starting from zero
+    /// would lift the limit.
     pub fn open(folder: &Path, minute: f64, (soft, hard): (f64, f64)) -> io::Result<Self> {
         let path = folder.join(FILE);
         let day = match std::fs::read(&path) {

@@ -46,8 +46,8 @@ impl HangUp {
         });
     }
 
-    /// Tells the waiting supervisors that the carrier has not ended the call and will be asked again,
-    /// once that is stored, so that it survives a crash of this process.
+    /// Tells the waiting supervisors that the carrier has not ended the call and will be asked
+    /// again, once that is stored, so that it survives a crash of this process.
     pub(super) fn promise(
         &self,
         record: Publisher,

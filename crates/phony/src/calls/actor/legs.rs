@@ -16,8 +16,8 @@ use super::CallActor;
 
 /// How many former lines, and dialled legs, are remembered.
 const REMEMBERED: usize = 64;
-/// How long to wait for the end of the line after a report that names no line. Another node waits for
-/// the answer for 1.5 s at most.
+/// How long to wait for the end of the line after a report that names no line. Another node waits
+/// for the answer for 1.5 s at most.
 const AMBIGUITY_LIMIT: Duration = Duration::from_secs(1);
 
 /// The carrier's ids of a call's lines and legs.

@@ -1,6 +1,6 @@
-//! The actor of one call: turns messages, carrier and model events and the deadline into an [`Input`],
-//! gives it to the [`Call`], and performs its outputs; it decides nothing itself. Owns the call, its
-//! line and its model. [`super::Calls`] starts it; everybody else sends it messages.
+//! The actor of one call: turns messages, carrier and model events and the deadline into an
+//! [`Input`], gives it to the [`Call`], and performs its outputs; it decides nothing itself. Owns
+//! the call, its line and its model. [`super::Calls`] starts it; everybody else sends it messages.
 
 mod hang_up;
 mod legs;
@@ -95,8 +95,8 @@ struct Held {
     mailbox: mpsc::Receiver<Box<CallMessage>>,
 }
 
-/// Begins or resumes the call; `None` if it has ended before it could be resumed. Boxed for the same
-/// reason as [`Start`].
+/// Begins or resumes the call; `None` if it has ended before it could be resumed. Boxed for the
+/// same reason as [`Start`].
 fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
     let Start {
         policy,
@@ -344,8 +344,8 @@ impl CallActor {
         self.perform(outputs);
     }
 
-    /// Performs the call's outputs in order. A full port is a fault of the other side and is fed back
-    /// to the call as an input.
+    /// Performs the call's outputs in order. A full port is a fault of the other side and is fed
+    /// back to the call as an input.
     fn perform(&mut self, outputs: Vec<Output>) {
         let mut outputs = VecDeque::from(outputs);
         while let Some(output) = outputs.pop_front() {

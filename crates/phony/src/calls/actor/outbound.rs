@@ -1,5 +1,5 @@
-//! What the actor of an outbound call holds besides: the rules that observe its events, and its slot.
-//! Dropped with the actor, which stops counting the call's costs here.
+//! What the actor of an outbound call holds besides: the rules that observe its events, and its
+//! slot. Dropped with the actor, which stops counting the call's costs here.
 
 use std::sync::Arc;
 use std::time::Instant;

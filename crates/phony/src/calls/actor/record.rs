@@ -1,5 +1,5 @@
-//! Closes a call's record however its actor ends, and counts its events in metrics and log. Owned by
-//! the task of the call; dropped last.
+//! Closes a call's record however its actor ends, and counts its events in metrics and log. Owned
+//! by the task of the call; dropped last.
 
 use std::time::Instant;
 

@@ -1,13 +1,13 @@
-//! Turns the server's cancellation tokens into [`Signal`] messages to the call. Its task runs beside the
-//! actor and ends with the call's mailbox.
+//! Turns the server's cancellation tokens into [`Signal`] messages to the call. Its task runs
+//! beside the actor and ends with the call's mailbox.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::registry::{CallMessage, Handle, Signal};
 use crate::runtime::task_set::Task;
 
-/// The tokens that are watched. All calls share some of them, and polling one takes a lock, so the actor
-/// does not poll them with every message.
+/// The tokens that are watched. All calls share some of them, and polling one takes a lock, so the
+/// actor does not poll them with every message.
 pub(super) struct Signals {
     /// End at once.
     pub(super) kill: CancellationToken,

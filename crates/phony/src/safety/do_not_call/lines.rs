@@ -21,8 +21,9 @@ struct Written {
     by: String,
 }
 
-/// The latest entry of every number, and the numbers of the lines that cannot be read. Of those lines
-/// whole entries count, and every other number in them, unless it was to be taken off the list.
+/// The latest entry of every number, and the numbers of the lines that cannot be read. Of those
+/// lines whole entries count, and every other number in them, unless it was to be taken off the
+/// list.
 pub(super) fn read(bytes: &[u8]) -> (HashMap<PhoneNumber, DoNotCallEntry>, Vec<usize>) {
     let (mut entries, mut torn) = (HashMap::new(), Vec::new());
     for (place, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -50,7 +51,8 @@ fn add(entries: &mut HashMap<PhoneNumber, DoNotCallEntry>, written: Written) {
     }
 }
 
-/// Whether the line lists what carriers send for a withheld number, which earlier versions accepted.
+/// Whether the line lists what carriers send for a withheld number, which earlier versions
+/// accepted.
 fn is_of_nobody(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Anything {
@@ -91,7 +93,8 @@ fn list_all(scrap: &str, entries: &mut HashMap<PhoneNumber, DoNotCallEntry>) {
     }
 }
 
-/// The number that a text begins with: its digits, or those of a spelling such as `+1 (212) 555-0123`.
+/// The number that a text begins with: its digits, or those of a spelling such as `+1 (212)
+/// 555-0123`.
 fn number_in(text: &str) -> Option<PhoneNumber> {
     let rest = &text[1..];
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());

@@ -1,5 +1,5 @@
-//! A server is killed or stopped in every phase of a call: the caller is answered on another, no turn
-//! is lost or doubled, and what waited for a supervisor still does.
+//! A server is killed or stopped in every phase of a call: the caller is answered on another, no
+//! turn is lost or doubled, and what waited for a supervisor still does.
 
 use std::time::Duration;
 
