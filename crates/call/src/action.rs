@@ -1,13 +1,12 @@
-//! What a supervisor may order a call to do, and why it may be refused.
+//! What a supervisor can do to a call, and why it may be refused.
 
 use serde::{Deserialize, Serialize};
 
 use crate::carrier::NotHungUp;
-use crate::dialing::NotDialled;
-use crate::dialing::PhoneNumber;
+use crate::dialing::{NotDialled, PhoneNumber};
 use crate::ids::{Digits, TurnId};
 
-/// An order of a supervisor.
+/// What a supervisor does to a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Speak words to the caller now, exactly. This also sends a held reply: as it is if the words

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::event::{Answerer, Progress};
 use serde::{Deserialize, Serialize};
 
 use crate::dialing::PhoneNumber;
+use crate::event::{Answerer, Progress};
 use crate::ids::Digits;
 
 /// A fact from the carrier.

@@ -78,8 +78,8 @@ fn transferred() -> Recorded {
 fn a_transferred_call_is_taken_over_as_long_as_it_may_last() {
     let recorded = transferred();
     let longest = Policy::default().longest_transfer().as_secs();
-    assert_eq!(recorded.failover(11), Failover::AtOnce);
-    assert_eq!(recorded.failover(10 + longest - 1), Failover::AtOnce);
+    assert_eq!(recorded.failover(11), Failover::Immediate);
+    assert_eq!(recorded.failover(10 + longest - 1), Failover::Immediate);
     assert_eq!(recorded.failover(10 + longest), Failover::OnRequest);
     // The time that has passed counts.
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
@@ -97,7 +97,7 @@ fn a_call_that_the_carrier_is_to_end_is_taken_over_however_old_it_is() {
     recorded.does(20, Action::End);
     let why = NotHungUp { code: None, message: "no".into(), unknown: false };
     recorded.hears(21, FromCarrier::NotHungUp(why));
-    assert_eq!(recorded.failover(100_000), Failover::AtOnce);
+    assert_eq!(recorded.failover(100_000), Failover::Immediate);
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
     let now = recorded.start;
     let (mut call, _) = Call::resume(policy, agent, &recorded.events, now, at(100_000)).unwrap();
@@ -111,7 +111,7 @@ fn an_outbound_call_is_taken_over_as_long_as_it_may_ring() {
     let ring = Policy::default().connect.as_secs();
     assert_eq!(
         (recorded.failover(3), recorded.failover(2 + ring)),
-        (Failover::AtOnce, Failover::OnRequest)
+        (Failover::Immediate, Failover::OnRequest)
     );
     assert_eq!(
         Recorded::new(Direction::Inbound).failover(1),

@@ -79,7 +79,7 @@ pub struct AppParts {
     /// The threads that calls run on.
     pub workers: Workers,
     /// Whether to read the idempotency keys of earlier orders from the data folder.
-    pub remembers: bool,
+    pub load_idempotency_keys: bool,
 }
 
 impl App {
@@ -87,7 +87,7 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
         let AppParts { config, port, clock, shutdown, agents, history, safety, .. } = parts;
-        let AppParts { cluster, models, workers, remembers, .. } = parts;
+        let AppParts { cluster, models, workers, load_idempotency_keys, .. } = parts;
         let (config, agents, safety) = (Arc::new(config), Arc::new(agents), Arc::new(safety));
         let account = Arc::new(Account::new(&config.twilio));
         let supervisors = Supervisors::new(clock.now, cluster.clone());
@@ -116,8 +116,11 @@ impl App {
             calls: Arc::clone(&calls),
             account,
         };
-        let outbound =
-            if remembers { Outbound::new(outbound) } else { Outbound::without_memory(outbound) };
+        let outbound = if load_idempotency_keys {
+            Outbound::new(outbound)
+        } else {
+            Outbound::without_memory(outbound)
+        };
         let (started, outbound) = ((clock.now)(), Arc::new(outbound));
         Arc::new(Self {
             config,

@@ -9,10 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware;
 use axum::response::Response;
+use axum::{Router, middleware};
 use jiff::Timestamp;
 use phony_call::CallSid;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -25,6 +24,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 
+use self::persistence::{Persistence, RunningPersistence};
 use crate::agents::{Agent, AgentError, Agents};
 use crate::app::{App, AppParts};
 use crate::calls::Models;
@@ -45,7 +45,6 @@ use crate::safety::Safety;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::token::{self, hex};
-use persistence::{Persistence, RunningPersistence};
 
 pub use crate::data_dir::make_folder;
 
@@ -160,7 +159,7 @@ pub fn openapi() -> OpenApi {
         cluster: None,
         models,
         workers: Workers::none(),
-        remembers: false,
+        load_idempotency_keys: false,
     });
     let state = AppState::new(app, Arc::new(Auth::new(SecretString::from(""), wall)));
     http::document(http::routes(state).into_openapi())
@@ -252,7 +251,7 @@ async fn start_parts(
         cluster,
         models,
         workers: Workers::start().map_err(StartError::Threads)?,
-        remembers: true,
+        load_idempotency_keys: true,
     });
     let persistence = persistence.start(&app, &tasks);
     // Before anybody can order anything: what stands open now was open when the last server ended.

@@ -8,8 +8,7 @@ use super::reply::Exit;
 use super::{Call, Identity, Output, State, Unsaid};
 use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
-use crate::dialing::NotDialled;
-use crate::dialing::PhoneNumber;
+use crate::dialing::{NotDialled, PhoneNumber};
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
 
 /// An ending that waits until the goodbye has been heard.

@@ -18,7 +18,7 @@ use crate::transcript::{Heard, Transcript, Whereabouts};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failover {
     /// At once: the call needs no line, so the carrier will not ask for it.
-    AtOnce,
+    Immediate,
     /// When the carrier asks how the call goes on, within the time for which a lost line is waited
     /// for ([`Policy::reconnect`]).
     OnRequest,
@@ -51,7 +51,7 @@ impl Call {
                 is_outbound && !transcript.connected && ago(last.at, wall) < policy.connect
             }
         };
-        if goes_on { Failover::AtOnce } else { Failover::OnRequest }
+        if goes_on { Failover::Immediate } else { Failover::OnRequest }
     }
 
     /// Rebuilds a call from its stored events. Its line is lost and it waits for it to come back,

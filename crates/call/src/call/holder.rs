@@ -60,7 +60,7 @@ impl Call {
 
     /// An action of the holder shows that they are present. Words of any supervisor show that the
     /// caller is not alone.
-    pub(super) fn on_order(&mut self, now: Instant, who: Option<&SupervisorId>, action: &Action) {
+    pub(super) fn on_action(&mut self, now: Instant, who: Option<&SupervisorId>, action: &Action) {
         if self.transcript.takeover.is_none() {
             return;
         }

@@ -28,7 +28,7 @@ impl Call {
             self.on_refused(now, who);
             return Err(refused);
         }
-        self.on_order(now, who, &action);
+        self.on_action(now, who, &action);
         // A human who steps in during the model's goodbye keeps the call.
         if matches!(action, Action::Say { .. } | Action::TakeOver) {
             self.call_off_ending(now, "a supervisor stepped in");

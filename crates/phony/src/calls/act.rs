@@ -13,8 +13,8 @@ use super::error::ActError;
 use super::failover::{FailoverError, RetryLimit};
 use super::registry::CallMessage;
 use crate::cluster::{Reply, SupervisorAction, Unreached};
-use crate::limits;
 use crate::numbers;
+use crate::timeouts;
 
 /// How long to wait between two attempts at a call that moves.
 const ACTION_INTERVAL: Duration = Duration::from_millis(15);
@@ -23,10 +23,10 @@ const ACTION_LEAST: Duration = Duration::from_millis(500);
 
 impl Calls {
     /// Carries out a supervisor's action on a call, on whichever node that is. Retries while the
-    /// call fails over or has lost its line, for at most `limits::ACTION`.
+    /// call fails over or has lost its line, for at most `timeouts::ACTION`.
     pub async fn act(&self, call: &CallSid, action: SupervisorAction) -> Result<(), ActError> {
         numbers::load_for(&action.action).await;
-        let retry = RetryLimit::new(self, limits::ACTION);
+        let retry = RetryLimit::new(self, timeouts::ACTION);
         loop {
             let limit = retry.remaining().max(ACTION_LEAST);
             match self.try_act(call, &action, limit).await {

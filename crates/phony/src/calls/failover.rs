@@ -31,12 +31,12 @@ impl Calls {
         }
     }
 
-    /// The same as [`Self::resume`], with the reason of a failure; `holder` is the node that had
+    /// The same as [`Self::resume`], with the reason of a failure; `last_node` is the node that had
     /// the call last, as far as is known.
     pub(super) async fn resume_from(
         &self,
         call: &CallSid,
-        holder: Option<&str>,
+        last_node: Option<&str>,
     ) -> Result<Handle, FailoverError> {
         if self.has_ended_here(call) {
             return Err(FailoverError::Ended);
@@ -47,19 +47,19 @@ impl Calls {
             return self.find(call).ok_or(FailoverError::Gone);
         };
         let handle = self.find(call).ok_or(FailoverError::Gone)?;
-        self.take_over(call, registered, holder).await?;
+        self.resume_here(call, registered, last_node).await?;
         Ok(handle)
     }
 
-    async fn take_over(
+    async fn resume_here(
         &self,
         call: &CallSid,
         registered: Registered,
-        holder: Option<&str>,
+        last_node: Option<&str>,
     ) -> Result<(), FailoverError> {
         let Some(store) = self.history.store() else { return Err(FailoverError::Ended) };
         let released = match &self.cluster {
-            Some(cluster) => match release_by_owner(cluster, call, holder).await {
+            Some(cluster) => match release_by_owner(cluster, call, last_node).await {
                 Ok(Reply::Released(events)) => events,
                 Ok(_) | Err(_) => Vec::new(),
             },
@@ -75,7 +75,7 @@ impl Calls {
         let term = match claimed {
             Some(term) => term,
             None => match store.summary(call).await? {
-                Some(line) if line.end.is_some() => return Err(FailoverError::Ended),
+                Some(summary) if summary.end.is_some() => return Err(FailoverError::Ended),
                 // The last events of its owner have reached the store meanwhile.
                 Some(_) => store.claim(call).await?.ok_or(FailoverError::Ended)?,
                 None if kept.is_empty() => return Err(FailoverError::Unknown),
@@ -115,8 +115,8 @@ impl Calls {
         Some(now.checked_sub(age).unwrap_or(now))
     }
 
-    /// Whether a call was ended by a person or a limit, so that it continues nowhere. A call that
-    /// ended because a line, a model or a server failed may continue.
+    /// Whether the recorded end of a call is final. After a transfer or a failure the call may
+    /// continue.
     pub async fn was_ended(&self, call: &CallSid) -> bool {
         let summary = self.history.summary(call).await;
         let end = summary.ok().flatten().and_then(|summary| summary.end);
@@ -165,7 +165,7 @@ impl Calls {
     ) -> Result<Reply, Unreached> {
         match answer {
             Err(Unreached::Unknown) => Err(match self.hub.summary(call) {
-                Some(line) if line.end.is_some() => Unreached::Ended,
+                Some(summary) if summary.end.is_some() => Unreached::Ended,
                 Some(_) => Unreached::Moving,
                 None => Unreached::Unknown,
             }),
@@ -175,15 +175,15 @@ impl Calls {
 }
 
 /// Asks the owner of a call to release it. A call that has just begun may not be in the store yet,
-/// so `holder` is asked when the store does not know it.
+/// so `last_node` is asked when the store does not know it.
 async fn release_by_owner(
     cluster: &Cluster,
     call: &CallSid,
-    holder: Option<&str>,
+    last_node: Option<&str>,
 ) -> Result<Reply, Unreached> {
-    match (cluster.ask(call, Request::Release).await, holder) {
-        (Err(Unreached::Unknown), Some(holder)) => {
-            cluster.ask_node(holder, call, Request::Release).await
+    match (cluster.ask(call, Request::Release).await, last_node) {
+        (Err(Unreached::Unknown), Some(last_node)) => {
+            cluster.ask_node(last_node, call, Request::Release).await
         }
         (answer, _) => answer,
     }

@@ -13,7 +13,7 @@ mod node;
 pub mod registry;
 mod reports;
 mod ringing;
-pub mod socket_tokens;
+mod socket_tokens;
 pub mod supervisors;
 
 use std::fmt;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use self::actor::{HangUp, OutboundGuard, Start};
+use self::ringing::EndedCalls;
 use self::socket_tokens::SocketTokens;
 use crate::agents::{Agent, Agents, calling};
 use crate::calls::registry::{Handle, Registered, Registry};
@@ -43,7 +44,6 @@ use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::dial_limits::Slot;
 pub use error::{ActError, Draining, ReportNotDelivered};
-use ringing::EndedCalls;
 pub(crate) use ringing::RingResponse;
 
 /// How many carrier reports may wait for delivery.
@@ -204,8 +204,8 @@ impl Calls {
     /// request whose answer is late. The model connects at once, so that the greeting need not wait
     /// for it.
     ///
-    /// `wanted` names the agent. If there is no such agent the number's own answers, because a
-    /// caller is better served by another agent than by none.
+    /// `wanted` names the agent. If no such agent exists, the number's own agent answers: any agent
+    /// is better than none.
     pub fn open(&self, identity: Identity, wanted: Option<&str>) -> Result<(), Draining> {
         if self.registry.find(&identity.sid).is_some() {
             return Ok(());
@@ -269,7 +269,8 @@ impl Calls {
                         self.safety.spend.begun(&identity.sid, since);
                     }
                     // In a cluster its slot is in Redis, beside its record.
-                    let slot = self.cluster.is_none().then(|| self.safety.dial_limits.take_over());
+                    let slot =
+                        self.cluster.is_none().then(|| self.safety.dial_limits.take_for_resumed());
                     self.outbound_guard(&identity, slot)
                 });
                 (outbound, events)
@@ -373,7 +374,7 @@ impl Calls {
 
     /// Asks the carrier, in the background and until it succeeds, to end a call that has ended
     /// here.
-    pub(crate) fn hang_up_behind(&self, call: &CallSid) {
+    pub(crate) fn hang_up_in_background(&self, call: &CallSid) {
         let (account, call) = (Arc::clone(&self.account), call.clone());
         self.tasks.spawn(async move { account.hang_up_until_done(&call).await });
     }
@@ -392,7 +393,7 @@ impl Calls {
         &self.tasks
     }
 
-    /// Accepts no more calls, so that [`Self::wait`] can return.
+    /// Lets [`Self::wait`] return once all calls have ended. It refuses no calls; draining does.
     pub fn close(&self) {
         self.tasks.close();
     }

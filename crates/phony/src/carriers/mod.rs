@@ -9,5 +9,7 @@
 
 pub mod twilio;
 
+/// The name of Twilio in a call's record.
+pub const TWILIO: &str = "twilio";
 /// The name of the softphone in a call's record. It is a carrier without a telephone network.
 pub const SOFTPHONE: &str = "softphone";

@@ -4,6 +4,7 @@ use std::io::BufRead as _;
 use std::pin::Pin;
 use std::time::Duration;
 
+use phony_simulator::callers::{LiveAction, LiveEvent, LiveHandle};
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
@@ -11,7 +12,6 @@ use super::console::{self, Opened};
 use super::script::{Entry, HELP};
 use super::supervisor::SupervisorConsole;
 use super::ui::{Style, Ui, clean};
-use phony_simulator::callers::{LiveAction, LiveEvent, LiveHandle};
 
 /// How long the agent must be quiet before a piped line is said.
 const QUIET: Duration = Duration::from_secs(1);

@@ -17,18 +17,18 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use secrecy::ExposeSecret as _;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-
-use super::Settings;
-use crate::token;
-use child::Server;
-use figures::{Figures, Latency, Round};
 use phony_simulator::latency_probe::LatencyProbe;
 use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, Pace, Watch};
 use phony_simulator::twilio::load_generator::{LoadGenerator, LoadOptions, Target};
-use process::Process;
-use report::Report;
+use secrecy::ExposeSecret as _;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use self::child::Server;
+use self::figures::{Figures, Latency, Round};
+use self::process::Process;
+use self::report::Report;
+use super::Settings;
+use crate::token;
 
 /// How long the last calls may take to be set up.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, spoken_words};
+use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
+use phony_simulator::twilio::{
+    self, CallRecord, Callee, End, Fate, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::printer::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, script, until_stopped};
 use crate::sandbox::{CALLER, NUMBER};
-use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, spoken_words};
-use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
-use phony_simulator::twilio::{
-    self, CallRecord, Callee, End, Fate, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
-};
 
 const TWILIO_PORT: u16 = 24188;
 const OPENAI_PORT: u16 = 24189;

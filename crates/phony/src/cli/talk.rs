@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use phony_simulator::callers::Caller;
+use phony_simulator::twilio::{self, CallRecord, End, HostOverride, PhoneNumber, TwilioOptions};
 use secrecy::ExposeSecret as _;
 use url::Url;
 
@@ -15,8 +17,6 @@ use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
 use crate::config::Config;
 use crate::sandbox::{CALLER, NUMBER};
-use phony_simulator::callers::Caller;
-use phony_simulator::twilio::{self, CallRecord, End, HostOverride, PhoneNumber, TwilioOptions};
 
 /// The timeout of requests to the server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);

@@ -19,8 +19,8 @@ use tokio::time::{sleep, timeout};
 
 use super::protocol::{NodeMessage, Reply, SupervisorAction};
 use super::{Cluster, Handler, Unreached, millis, node_channel};
-use crate::limits;
 use crate::store::redis::{PREFIX, call_key};
+use crate::timeouts;
 use crate::token;
 
 /// How long to wait for an answer before an action is sent again.
@@ -30,14 +30,14 @@ const LISTEN_AGAIN: Duration = Duration::from_millis(50);
 /// How long after its deadline an action that was taken may go unanswered.
 const LATE_ANSWER: Duration = Duration::from_millis(1500);
 /// The same where the carrier must answer first, if the action was taken just before its deadline.
-const LATE_END: Duration = limits::HANG_UP.saturating_add(LATE_ANSWER);
+const LATE_END: Duration = timeouts::HANG_UP.saturating_add(LATE_ANSWER);
 /// How long Redis keeps the outcome of an action: longer than a sender asks for it.
 const KEPT: Duration = Duration::from_mins(1);
 const _: () = {
-    assert!(LATE_END.as_millis() > limits::HANG_UP.as_millis(), "the carrier has its time");
-    let asked = limits::ACTION.as_millis() + LATE_END.as_millis();
+    assert!(LATE_END.as_millis() > timeouts::HANG_UP.as_millis(), "the carrier has its time");
+    let asked = timeouts::ACTION.as_millis() + LATE_END.as_millis();
     assert!(asked < KEPT.as_millis(), "an answer is kept as long as it is asked for");
-    assert!(asked < limits::REQUEST.as_millis(), "who ordered it hears the answer");
+    assert!(asked < timeouts::REQUEST.as_millis(), "who ordered it hears the answer");
 };
 /// How many answers to other nodes are remembered.
 const REMEMBERED: usize = 4096;

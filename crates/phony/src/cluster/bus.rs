@@ -162,7 +162,7 @@ impl Cluster {
                 });
             }
             Ok(NodeMessage::Answer { id, reply }) => {
-                if let Some(waiting) = self.questions().remove(&id) {
+                if let Some(waiting) = self.pending_requests().remove(&id) {
                     // The receiver may be gone.
                     drop(waiting.send(reply));
                 }
@@ -183,7 +183,7 @@ impl Cluster {
         let mut dead: HashMap<CallSid, Instant> = HashMap::new();
         loop {
             round.tick().await;
-            let Ok(open) = self.store.open().await else {
+            let Ok(open) = self.store.open_calls().await else {
                 dead.clear();
                 continue;
             };

@@ -122,7 +122,7 @@ impl Cluster {
         for event in &past {
             note(&mut seen, event);
         }
-        for summary in self.store.open().await.unwrap_or_default() {
+        for summary in self.store.open_calls().await.unwrap_or_default() {
             if !seen.contains_key(&summary.sid)
                 && let Ok(Some(events)) = self.store.events(&summary.sid, 0).await
             {
@@ -339,7 +339,7 @@ impl Viewer {
             summary.started >= self.since || self.seen.contains_key(&summary.sid)
         };
         let mut summaries: Vec<_> = recent.filter(concerns).collect();
-        summaries.extend(store.open().await?);
+        summaries.extend(store.open_calls().await?);
         summaries.retain(|summary| {
             self.seen.get(&summary.sid).is_none_or(|seen| *seen < summary.last_seq)
         });

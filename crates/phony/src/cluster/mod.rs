@@ -4,11 +4,12 @@
 //!
 //! Nodes share a Redis server. The store there records the owner of each call and its term; this
 //! module sends a request for another node's call (a supervisor's action, a carrier's question, the
-//! release of the call) and returns the answer, in one message each way.
+//! release of the call) and returns the answer.
 //!
 //! A node is alive as long as it sends a [`HEARTBEAT`]. A call is not taken from a node merely
-//! because it is silent: a call fails over when the carrier asks for it elsewhere; its owner is
-//! then asked to release it, and fenced by a new term if it does not answer.
+//! because it is silent: a call fails over when the carrier or a supervisor's action needs it
+//! elsewhere, or once its node has been dead for five minutes. Its owner is then asked to release
+//! it, and fenced by a new term if it does not answer.
 
 mod actions;
 mod bus;
@@ -38,15 +39,16 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::task::TaskTracker;
 
-use crate::limits;
+use self::actions::Actions;
 use crate::store::redis::{Connection, PREFIX, Redis, call_key};
+use crate::timeouts;
 use crate::token::{self, hex};
-use actions::Actions;
+
+use self::protocol::NodeMessage;
 pub(crate) use handler::Handler;
 pub(crate) use nodes::machine;
 pub use nodes::{NodeInfo, NodeStatus};
 pub(crate) use presence::SEEN;
-use protocol::NodeMessage;
 pub use protocol::{LegReport, Report, SupervisorAction};
 pub(crate) use protocol::{Reply, Request};
 pub use safety::SharedList;
@@ -93,8 +95,8 @@ pub struct Cluster {
     listening: watch::Sender<bool>,
     draining: AtomicBool,
     /// Requests that wait for an answer.
-    questions: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
-    last_question: AtomicU64,
+    pending_requests: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
+    last_request_id: AtomicU64,
     /// Actions sent from here, and messages received from other nodes.
     actions: Actions,
     /// Login links that were used here, the oldest forgotten first.
@@ -153,8 +155,8 @@ impl Cluster {
             reachable: AtomicBool::new(true),
             listening: watch::channel(false).0,
             draining: AtomicBool::new(false),
-            questions: Mutex::default(),
-            last_question: AtomicU64::new(0),
+            pending_requests: Mutex::default(),
+            last_request_id: AtomicU64::new(0),
             actions: Actions::default(),
             used_links: Mutex::default(),
             feed: broadcast::channel(FEED).0,
@@ -297,10 +299,10 @@ impl Cluster {
         }
         // An answer that depends on the carrier takes as long as the carrier's.
         let asks_carrier = matches!(&what, Request::Act(Action::End));
-        let limit = if asks_carrier { NODE_LIMIT + limits::HANG_UP } else { NODE_LIMIT };
-        let id = self.last_question.fetch_add(1, Ordering::Relaxed);
+        let limit = if asks_carrier { NODE_LIMIT + timeouts::HANG_UP } else { NODE_LIMIT };
+        let id = self.last_request_id.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
-        self.questions().insert(id, reply);
+        self.pending_requests().insert(id, reply);
         let (from, call, leg) = (self.node.clone(), call.clone(), what.leg().map(str::to_owned));
         let message = NodeMessage::Ask { id, from, call, what, leg };
         let answer = async {
@@ -313,7 +315,7 @@ impl Cluster {
             }
         };
         let answer = timeout(limit, answer).await;
-        self.questions().remove(&id);
+        self.pending_requests().remove(&id);
         match answer {
             Ok(Ok(Reply::Gone)) => Err(Unreached::Moving),
             Err(_) => Err(Unreached::Silent),
@@ -434,8 +436,8 @@ impl Cluster {
         command.query_async(&mut self.connection.clone()).await
     }
 
-    fn questions(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
-        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending_requests(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
+        self.pending_requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) enum OrderResult<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoSlot {
     /// Too many at once.
-    AtOnce,
+    Concurrent,
     /// Too many in a minute; there is room after this time.
     Rate(Duration),
 }
@@ -210,7 +210,7 @@ impl Cluster {
             .await?;
         Ok(match what {
             0 => Ok(()),
-            1 => Err(NoSlot::AtOnce),
+            1 => Err(NoSlot::Concurrent),
             _ => Err(NoSlot::Rate(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))),
         })
     }

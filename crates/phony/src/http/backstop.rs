@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::error::{ApiError, ErrorCode};
-use crate::limits;
+use crate::timeouts;
 
 /// The middleware that times requests out.
 pub(crate) async fn answer_in_time(request: Request, next: Next) -> Response {
@@ -15,12 +15,12 @@ pub(crate) async fn answer_in_time(request: Request, next: Next) -> Response {
 }
 
 async fn in_time(answer: impl Future<Output = Response>) -> Response {
-    let answer = tokio::time::timeout(limits::REQUEST, answer).await;
+    let answer = tokio::time::timeout(timeouts::REQUEST, answer).await;
     answer.unwrap_or_else(|_| {
         let message = format!(
             "there was no answer within {} s. What was asked for may have been done all the same: \
              look before asking again",
-            limits::REQUEST.as_secs()
+            timeouts::REQUEST.as_secs()
         );
         ApiError::new(ErrorCode::Unavailable, message).into_response()
     })

@@ -1,6 +1,7 @@
 //! `WS /events/ws`: the events of calls, for viewers.
 
-use crate::app::App;
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
@@ -9,13 +10,13 @@ use axum::response::Response;
 use futures_util::SinkExt as _;
 use phony_call::CallSid;
 use serde::Deserialize;
-use std::sync::Arc;
 use tokio::time::{Duration, timeout};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Supervisor;
 use super::{AppState, Client};
+use crate::app::App;
 use crate::calls::supervisors::SupervisorConnection;
 use crate::events::View;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};

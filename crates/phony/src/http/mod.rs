@@ -11,7 +11,6 @@ mod doctor;
 pub mod error;
 mod events;
 mod health;
-mod limit;
 mod login;
 mod nodes;
 mod openapi;
@@ -19,6 +18,7 @@ mod origin;
 mod override_;
 mod page;
 mod place;
+mod rate_limit;
 mod session;
 mod sessions;
 mod softphone;
@@ -41,6 +41,9 @@ pub use auth::Auth;
 pub(crate) use backstop::{answer_in_time, panicked};
 pub use openapi::document;
 
+use self::error::{ApiError, ErrorCode};
+use self::rate_limit::Limits;
+use self::viewers::Viewers;
 use crate::agents::Agents;
 use crate::app::App;
 use crate::calls::Calls;
@@ -48,9 +51,6 @@ use crate::client::{Network, Scheme};
 use crate::history::History;
 use crate::listener;
 use crate::outbound::Outbound;
-use error::{ApiError, ErrorCode};
-use limit::Limits;
-use viewers::Viewers;
 
 /// The largest body of a request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! One attempt to place a call, from the rules over the ledger to the carrier, and what the ledger
+//! One attempt to place a call, from the rules through the ledger to the carrier, and what the ledger
 //! and the list of orders say of its outcome. Owns the attempt's ledger entry and the lock on its
 //! number for as long as it runs; [`Outbound::place`] runs it.
 
@@ -15,6 +15,7 @@ use super::order::ResolvedOrder;
 use super::{Client, LOOKING, Order, Outbound, Pending, PlaceError, PlacedCall, Requester, TURN};
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
+use crate::carriers::TWILIO;
 use crate::carriers::twilio::rest::{CarrierError, TIMEOUT};
 use crate::history::{Outcome, UnplacedOrder};
 use crate::safety::dial_limits::Slot;
@@ -153,7 +154,7 @@ impl<'a> Attempt<'a> {
 
     /// Checks again what may have changed since the first time: whether the server stops, whether
     /// the client is still there, and every rule.
-    fn still_stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
+    fn check_locally(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(PlaceError::Stopping);
         }
@@ -164,7 +165,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The same, with what other nodes share.
-    async fn stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
+    async fn refresh_and_check(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Outbound { safety, cluster, .. } = self.outbound;
         if let Some(cluster) = cluster {
             cluster
@@ -172,7 +173,7 @@ impl<'a> Attempt<'a> {
                 .await
                 .map_err(|_| PlaceError::Unshared)?;
         }
-        self.still_stands(resolved)
+        self.check_locally(resolved)
     }
 
     async fn permit_and_dial(
@@ -188,7 +189,7 @@ impl<'a> Attempt<'a> {
 
     /// Asks the rules, and takes a slot: of this node, or of the cluster.
     async fn permit(&self, resolved: &ResolvedOrder) -> Result<Option<Slot>, PlaceError> {
-        self.stands(resolved).await?;
+        self.refresh_and_check(resolved).await?;
         let Outbound { safety, cluster, clock, .. } = self.outbound;
         let Some(cluster) = cluster else {
             return safety.dial_limits.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
@@ -221,7 +222,7 @@ impl<'a> Attempt<'a> {
             return Err(self.failed(error).await);
         }
         // Writing and sharing may have taken a while.
-        if let Err(error) = self.stands(&resolved).await {
+        if let Err(error) = self.refresh_and_check(&resolved).await {
             self.not_placed(&resolved).await;
             return Err(self.refused(error).await);
         }
@@ -229,7 +230,7 @@ impl<'a> Attempt<'a> {
         let pending = Pending::of(self.outbound, &resolved.number);
         self.began = (self.outbound.clock.wall)();
         self.client.is_asked.store(true, Ordering::SeqCst);
-        let still = || self.still_stands(&resolved).is_ok();
+        let still = || self.check_locally(&resolved).is_ok();
         let created = match rest.create_call_while(&create, &still).await {
             Err(CarrierError::Unknown(why)) => {
                 if let Ok(Some(call)) = self.look(LOOKING, &resolved, self.began, &lock).await {
@@ -254,7 +255,7 @@ impl<'a> Attempt<'a> {
             Err(CarrierError::Withdrawn) => {
                 self.not_placed(&resolved).await;
                 // The reason may have passed by now; the attempt was withdrawn all the same.
-                let why = self.still_stands(&resolved).err();
+                let why = self.check_locally(&resolved).err();
                 Err(self.refused(why.unwrap_or_else(|| CarrierError::Withdrawn.into())).await)
             }
             Err(failure @ (CarrierError::Refused(_) | CarrierError::Unreachable(_))) => {
@@ -280,7 +281,7 @@ impl<'a> Attempt<'a> {
             from: resolved.from.to_string(),
             to: resolved.number.to_string(),
             direction: Direction::Outbound,
-            carrier: "twilio".into(),
+            carrier: TWILIO.into(),
         };
         self.outbound.idempotency.claim(sid.as_str());
         if !self.is_opened(&sid).await {

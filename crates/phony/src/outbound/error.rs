@@ -127,7 +127,7 @@ impl PlaceError {
         match self {
             Self::Forbidden(why) => Some(why.rule()),
             Self::TooMany(TooMany::Rate { .. }) => Some("dial_rate"),
-            Self::TooMany(TooMany::AtOnce { .. }) => Some("concurrent_calls"),
+            Self::TooMany(TooMany::Concurrent { .. }) => Some("concurrent_calls"),
             Self::NumberBusy => Some("number_busy"),
             Self::ClientGone => Some("client_gone"),
             Self::Uncertain(why) => why.rule(),
@@ -151,7 +151,7 @@ impl PlaceError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooMany(TooMany::Rate { wait, .. }) => Some(*wait),
-            Self::TooMany(TooMany::AtOnce { .. }) | Self::NumberBusy => {
+            Self::TooMany(TooMany::Concurrent { .. }) | Self::NumberBusy => {
                 Some(Duration::from_secs(10))
             }
             Self::InProgress => Some(Duration::from_secs(5)),

@@ -44,11 +44,11 @@ use crate::cluster::Cluster;
 use crate::cluster::outbound::CompletedOrder;
 use crate::config::Config;
 use crate::history::History;
-use crate::limits;
 use crate::numbers;
 use crate::runtime::shutdown::Shutdown;
 use crate::safety::Safety;
 use crate::safety::ledger::digest;
+use crate::timeouts;
 
 /// How long a webhook waits for its call to be opened.
 const SETTLING: Duration = Duration::from_secs(8);
@@ -65,7 +65,7 @@ const ANSWER: Duration = Duration::from_secs(29);
 // the call again.
 const _: () = assert!(
     TURN.as_millis() + TIMEOUT.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
-        && ANSWER.as_millis() < limits::REQUEST.as_millis(),
+        && ANSWER.as_millis() < timeouts::REQUEST.as_millis(),
     "an order that has waited and was put to the carrier is answered within a request's time"
 );
 /// The status of a call that was deleted, by a supervisor or by retention.
@@ -373,7 +373,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_timeout_says_whether_the_carrier_was_asked() {
         let work = || async {
-            tokio::time::sleep(limits::REQUEST).await;
+            tokio::time::sleep(timeouts::REQUEST).await;
             Err(PlaceError::Stopping)
         };
         let asked = answered(work(), &AtomicBool::new(true)).await.unwrap_err();

@@ -15,6 +15,7 @@ use super::{Order, Outbound, PlaceError, PlacedCall};
 use crate::agents::Agent;
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
+use crate::carriers::TWILIO;
 use crate::cluster::Cluster;
 use crate::cluster::outbound::{CallOwner, NoSlot, OrderResult, SharedKey};
 use crate::numbers;
@@ -78,7 +79,7 @@ impl Attempt<'_> {
         let taken = cluster.take_slot(&self.entry.attempt, most, rate).await;
         taken.map_err(|_| PlaceError::Unshared)?.map_err(|why| {
             PlaceError::TooMany(match why {
-                NoSlot::AtOnce => TooMany::AtOnce { most },
+                NoSlot::Concurrent => TooMany::Concurrent { most },
                 NoSlot::Rate(wait) => TooMany::Rate { rate, wait },
             })
         })
@@ -214,7 +215,7 @@ impl Outbound {
             from: from.to_string(),
             to: to.to_string(),
             direction: Direction::Outbound,
-            carrier: "twilio".into(),
+            carrier: TWILIO.into(),
         };
         self.calls.open_outbound(NewOutbound { identity, agent, slot: None });
         if let Some(handle) = self.calls.find(call) {

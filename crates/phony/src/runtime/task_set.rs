@@ -1,6 +1,6 @@
 //! The futures of one call as one task of the runtime: the call itself, its line, its model.
 //!
-//! A token passes from the model's future to the call's to the line's. As separate tasks of the
+//! A word passes from the model's future to the call's to the line's. As separate tasks of the
 //! runtime each would be queued, and each might wake a sleeping thread; in a `TaskSet` they are
 //! polled in turn on one thread, and only those that were woken.
 
@@ -109,7 +109,8 @@ impl Shared {
         Poll::Pending
     }
 
-    /// Moves waiting tasks into free slots; the next round polls them first.
+    /// Moves waiting tasks into free slots; the next round polls them for the
+    /// first time.
     fn admit(self: &Arc<Self>, slots: &mut Vec<Option<Slot>>) {
         let mut waiting = self.waiting();
         while let Some(task) = waiting.pop() {

@@ -5,12 +5,10 @@
 //! single-threaded runtime of its own, and a worker is filled before the next is used: waking a
 //! thread costs as much as a token, and one wake-up serves all tokens that are due.
 
-use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::{Arc, mpsc};
+use std::{io, thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;

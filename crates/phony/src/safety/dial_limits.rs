@@ -40,7 +40,7 @@ pub enum TooMany {
     },
     /// At once.
     #[error("{most} outbound calls at once are allowed")]
-    AtOnce {
+    Concurrent {
         /// The limit.
         most: u32,
     },
@@ -58,7 +58,7 @@ impl DialLimits {
         let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
             (self.most == 0 || live < self.most).then_some(live + 1)
         });
-        taken.map_err(|_| TooMany::AtOnce { most: self.most })?;
+        taken.map_err(|_| TooMany::Concurrent { most: self.most })?;
         // Dropped, and so freed, if the rate forbids the call.
         let slot = Slot { live: Arc::clone(&self.live) };
         if self.rate > 0 {
@@ -81,7 +81,7 @@ impl DialLimits {
     /// Takes a slot for a call that is resumed here: it is live whatever the limits say, and was
     /// counted against the rate where it was placed.
     #[must_use]
-    pub fn take_over(&self) -> Slot {
+    pub fn take_for_resumed(&self) -> Slot {
         self.live.fetch_add(1, Ordering::AcqRel);
         Slot { live: Arc::clone(&self.live) }
     }
@@ -120,7 +120,7 @@ mod tests {
     fn a_slot_is_freed_when_dropped() {
         let (limits, now) = (DialLimits::new(3, 2), Instant::now());
         let (one, two) = (limits.take(now).unwrap(), limits.take(now).unwrap());
-        assert_eq!(limits.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+        assert_eq!(limits.take(now).map(drop), Err(TooMany::Concurrent { most: 2 }));
         drop(one);
         drop(limits.take(now).unwrap());
         assert!(
@@ -128,9 +128,9 @@ mod tests {
             "the rate counts ended ones"
         );
         assert_eq!(limits.live(), 1);
-        let (here, there) = (limits.take_over(), limits.take_over());
+        let (here, there) = (limits.take_for_resumed(), limits.take_for_resumed());
         assert_eq!(limits.live(), 3, "those that come from elsewhere are live beyond the limit");
-        assert_eq!(limits.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+        assert_eq!(limits.take(now).map(drop), Err(TooMany::Concurrent { most: 2 }));
         drop((two, here, there));
         assert_eq!(limits.live(), 0);
     }

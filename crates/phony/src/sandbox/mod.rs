@@ -11,6 +11,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use phony_call::{CallSid, Event, EventBody, PhoneNumber};
+use phony_simulator::callers::Caller;
+use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, OpenAiRunning, Pace};
+use phony_simulator::twilio::{
+    self, CallRecord, DialError, PhoneNumber as Number, TwilioOptions, TwilioRunning, Watch,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -19,11 +24,6 @@ use crate::config::Config;
 use crate::events::View;
 use crate::server::{self, Running, StartError};
 use crate::token;
-use phony_simulator::callers::Caller;
-use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, OpenAiRunning, Pace};
-use phony_simulator::twilio::{
-    self, CallRecord, DialError, PhoneNumber as Number, TwilioOptions, TwilioRunning, Watch,
-};
 
 pub use audit::{Audit, audit};
 pub use folder::TempFolder;

@@ -123,7 +123,7 @@ async fn compact(store: Arc<dyn Store>) {
 /// Resumes the calls that a dead process left open and that need no line; closes the others once
 /// the time for a reconnect has passed.
 async fn resume_or_close(store: Arc<dyn Store>, app: Arc<App>) {
-    let left = match store.open().await {
+    let left = match store.open_calls().await {
         Ok(left) => left,
         Err(error) => {
             return tracing::warn!(error = error.chain(), "open calls are not looked for");
@@ -167,7 +167,7 @@ async fn resumes_unasked(store: &dyn Store, app: &App, call: &CallSid) -> bool {
         return false;
     };
     match Call::failover(&policy, &events, (app.clock.wall)()) {
-        Failover::AtOnce => true,
+        Failover::Immediate => true,
         Failover::OnRequest => false,
     }
 }

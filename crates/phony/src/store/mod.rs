@@ -70,7 +70,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page>;
 
     /// The calls that have not ended, newest first: after a restart, those to resume or to close.
-    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>>;
+    fn open_calls(&self) -> StoreFuture<'_, Vec<CallSummary>>;
 
     /// Sets the carrier's status of a call; false if there is no such call.
     fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool>;

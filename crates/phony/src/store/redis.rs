@@ -343,7 +343,7 @@ impl Store for Redis {
         Box::pin(async move { self.page(wanted).await.map_err(|error| failed("listed", error)) })
     }
 
-    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
+    fn open_calls(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         Box::pin(async move {
             let mut command = cmd("ZREVRANGE");
             command.arg(open_key()).arg(0).arg(-1);

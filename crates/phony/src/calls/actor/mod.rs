@@ -25,16 +25,16 @@ use crate::calls::registry::{CallMessage, Handle, MAILBOX, Registered, Signal};
 use crate::calls::supervisors::{PresenceWatch, Supervisors};
 use crate::cluster::SupervisorAction;
 use crate::events::Publisher;
-use crate::ports::CarrierPort;
-use crate::ports::ModelPort;
+use crate::ports::{CarrierPort, ModelPort};
 use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::in_call;
+
+use self::legs::{AmbiguousReport, Legs};
+use self::record::Record;
+use self::signals::Signals;
 pub use hang_up::HangUp;
-use legs::{AmbiguousReport, Legs};
 pub use outbound::OutboundGuard;
-use record::Record;
-use signals::Signals;
 
 /// How often a model that failed is reopened in one call.
 const MODEL_REOPENS: u32 = 3;

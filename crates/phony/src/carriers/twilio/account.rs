@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::rest::{CarrierError, NoClient, RestClient};
 use crate::config::TwilioSettings;
-use crate::limits;
+use crate::timeouts;
 
 /// How often ending a call is attempted.
 const HANG_UP_TRIES: u32 = 20;
@@ -40,7 +40,7 @@ impl Account {
             message: error.to_string(),
             unknown: false,
         })?;
-        let failed = match timeout(limits::HANG_UP, rest.end_call(call)).await {
+        let failed = match timeout(timeouts::HANG_UP, rest.end_call(call)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(failure)) => NotHungUp {
                 code: failure.code(),

@@ -1,11 +1,12 @@
 //! The calls in the data folder of a stopped server.
 
+use std::sync::Arc;
+
 use crate::cli::api::Api;
 use crate::config::Config;
 use crate::data_dir::is_there;
 use crate::history::History;
 use crate::store::{Sqlite, sqlite};
-use std::sync::Arc;
 
 /// The calls of this machine's server, if it is stopped and has stored any.
 pub(super) async fn find(

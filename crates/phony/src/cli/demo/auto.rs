@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use anyhow::bail;
 use phony_call::EndReason;
+use phony_simulator::callers::{
+    Action, Caller, OnTimeout, RecordedCall, Step, When, recorded_calls,
+};
+use phony_simulator::openai::Brain;
 
 use super::DemoContext;
 use super::viewer::{ViewedCall, Viewer, watch_lines};
@@ -13,10 +17,6 @@ use crate::cli::supervisor::Supervisor;
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
 use crate::sandbox::{Audit, CALLER, NUMBER, Sandbox, SandboxOptions, audit};
-use phony_simulator::callers::{
-    Action, Caller, OnTimeout, RecordedCall, Step, When, recorded_calls,
-};
-use phony_simulator::openai::Brain;
 
 /// The longest call, in its own time.
 const LONGEST: Duration = Duration::from_mins(5);

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use phony_call::{Country, Event, EventBody, PhoneNumber};
+use phony_simulator::callers::{Action, Caller, Step, When};
+use phony_simulator::openai::Brain;
+use phony_simulator::twilio::Callee;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -19,9 +22,6 @@ use crate::events::View;
 use crate::sandbox::{CALLER, Sandbox, SandboxOptions, audit, read_event};
 use crate::server::{self, Running};
 use crate::token;
-use phony_simulator::callers::{Action, Caller, Step, When};
-use phony_simulator::openai::Brain;
-use phony_simulator::twilio::Callee;
 
 /// The longest call that is shown.
 const LONGEST: Duration = Duration::from_hours(1);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 use phony_call::PhoneNumber;
+use phony_simulator::openai::Brain;
 
 use super::converse::InputLines;
 use super::ui::{Style, Ui, has_terminal};
@@ -18,7 +19,6 @@ use super::{Settings, block_on, sim};
 use crate::config::Config;
 use crate::sandbox::{Sandbox, SandboxOptions, TempFolder};
 use crate::telemetry;
-use phony_simulator::openai::Brain;
 
 /// How long to wait for the first line of a pipe.
 const FIRST_LINE: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use phony_call::{CallSid, Event, EventBody};
+use phony_simulator::twilio::Watch;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -16,7 +17,6 @@ use crate::cli::supervisor::Supervisor;
 use crate::cli::ui::{Style, Ui};
 use crate::events::View;
 use crate::sandbox::read_event;
-use phony_simulator::twilio::Watch;
 
 /// The most moments on lines that wait to be printed; more are dropped.
 const MOMENTS: usize = 1024;

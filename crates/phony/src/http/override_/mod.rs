@@ -66,7 +66,7 @@ async fn act(
     call: &CallSid,
     action: Action,
 ) -> Result<Json<Acknowledgement>, ApiError> {
-    let order = SupervisorAction { action, by: Some(supervisor.id().clone()) };
-    calls.act(call, order).await?;
+    let action = SupervisorAction { action, by: Some(supervisor.id().clone()) };
+    calls.act(call, action).await?;
     Ok(Acknowledgement::ok())
 }

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::gate::SignedUpgrade;
 use crate::app::App;
 use crate::calls::registry::Handle;
+use crate::carriers::TWILIO;
 use crate::carriers::twilio::relay::{Departure, Peer, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
 use crate::runtime::websocket::{PendingSocket, Upgrade};
@@ -56,7 +57,7 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
         // The carrier was not told to hang up over the socket, so it is told by REST, which may
         // take longer than the call's own task lasts.
         if let Some(Departure { next: Next::HangUp, clean: false }) = left {
-            calls.hang_up_behind(&of);
+            calls.hang_up_in_background(&of);
         }
     };
     let Some(place) = handle.reserve().await else {
@@ -75,7 +76,7 @@ async fn admit(app: &App, setup: &Setup) -> Option<(Handle, CallSid)> {
         from: recorded_party(&setup.from),
         to: recorded_party(&setup.to),
         direction: Direction::Inbound,
-        carrier: "twilio".into(),
+        carrier: TWILIO.into(),
     });
     let handle = app.calls.attach(&call, token, inbound).await?;
     Some((handle, call))

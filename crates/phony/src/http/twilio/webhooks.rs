@@ -19,6 +19,7 @@ use super::documents::Document;
 use super::gate::Signed;
 use crate::app::App;
 use crate::calls::{Draining, RingResponse};
+use crate::carriers::TWILIO;
 use crate::cluster::{LegReport, Report};
 use crate::http::error::{ApiError, ErrorBody};
 use crate::outbound::CallLocation;
@@ -198,7 +199,7 @@ async fn answer(
         from: recorded_party(&request.from),
         to: recorded_party(&request.to),
         direction,
-        carrier: "twilio".into(),
+        carrier: TWILIO.into(),
     };
     match app.calls.ring(identity, wanted.agent.as_deref()).await {
         Ok(ringing) => Ok(Document::of_ringing(app, ringing)),

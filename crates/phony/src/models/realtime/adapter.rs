@@ -97,7 +97,7 @@ impl Adapter {
         self.refuse(&refusal).await;
     }
 
-    /// Connects, with as many attempts as it takes.
+    /// Retries until connected, stopped or refused for good.
     async fn connect(&mut self) -> Result<Connection, Next> {
         loop {
             let mut attempt = self.attempt(self.pause());
@@ -133,7 +133,7 @@ impl Adapter {
         }
     }
 
-    /// Carries between the call and a session, and replaces the session before it expires.
+    /// Carries messages between the call and a session, and replaces the session before it expires.
     async fn run_session(&mut self, connection: Connection) -> Next {
         let settings = Arc::clone(&self.settings);
         let timing = &settings.timing;

@@ -186,7 +186,7 @@ impl Store for Sqlite {
         Box::pin(self.read(move |c| read::list(c, &wanted)))
     }
 
-    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
+    fn open_calls(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         Box::pin(self.read(read::open))
     }
 

@@ -1,5 +1,6 @@
 //! The relay socket, as Twilio uses and misuses it.
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use phony_call::FromModel;
 use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::json;
@@ -8,8 +9,6 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::server::{CALLED, CALLER, JsonSocket, TestServer, setup, token_of};
-use futures_util::{SinkExt as _, StreamExt as _};
-
 use crate::support::wait::in_time;
 
 const ENDED: [(&str, &str); 3] = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED)];

@@ -5,11 +5,10 @@ use std::time::Duration;
 use phony_call::CallSid;
 use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::Brain;
+use phony_wire::twilio::twiml::Twiml;
 use serde_json::{Value, json};
 
 use crate::support::cluster::{TestCluster, action, now};
-use phony_wire::twilio::twiml::Twiml;
-
 use crate::support::redis::RedisServer;
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, TestServer};
 use crate::support::wait::{eventually, in_time};

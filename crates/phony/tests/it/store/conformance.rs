@@ -305,7 +305,7 @@ async fn tells_which_calls_are_open(store: &dyn Store) {
     keep(store, "CA1", 0, "hello").await;
     append(store, chunk("CA2", 0, vec![begins("CA2", 10)])).await;
     append(store, chunk("CA3", 0, vec![begins("CA3", 20)])).await;
-    let open = store.open().await.unwrap();
+    let open = store.open_calls().await.unwrap();
     assert_eq!(open.iter().map(|summary| summary.sid.as_str()).collect::<Vec<_>>(), ["CA3", "CA2"]);
 }
 

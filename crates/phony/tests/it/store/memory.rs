@@ -103,7 +103,7 @@ impl Store for Memory {
         })
     }
 
-    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
+    fn open_calls(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         self.with(|calls| {
             let open = calls.values().filter(|kept| kept.summary.end.is_none());
             let mut open: Vec<_> = open.map(|kept| kept.summary.clone()).collect();

@@ -60,8 +60,8 @@ impl Store for Indexed {
         self.0.list(wanted)
     }
 
-    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
-        self.0.open()
+    fn open_calls(&self) -> StoreFuture<'_, Vec<CallSummary>> {
+        self.0.open_calls()
     }
 
     fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
