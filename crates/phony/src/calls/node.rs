@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use phony_call::CallSid;
+use tokio::time::timeout;
 
 use super::Calls;
 use super::registry::CallMessage;
 use crate::cluster::{Reply, Request, SupervisorAction};
 use crate::numbers;
 
+/// How long a call that is being resumed may keep another node waiting, which waits for 1.5 s.
+const TOKEN_LIMIT: Duration = Duration::from_secs(1);
 /// How long to wait for a call's last events to be written before answering [`Reply::Gone`].
 const SETTLING: Duration = Duration::from_secs(1);
 
@@ -47,7 +50,11 @@ impl Calls {
                 let next = handle.ask(|reply| CallMessage::LegEnded { report, reply }).await;
                 next.map(Reply::Next)
             }
-            Request::Token => Some(Reply::Token(self.first_token(call).await)),
+            // A call that is just being resumed here is answered for later, within the asker's time.
+            Request::Token => {
+                let token = timeout(TOKEN_LIMIT, self.first_token(call)).await;
+                token.ok().map(Reply::Token)
+            }
             Request::Report(report) => handle.send(report.into()).await.then_some(Reply::Done),
             Request::Release => {
                 self.registry.release(call);

@@ -3,7 +3,6 @@
 //! number for as long as it runs; [`Outbound::place`] runs it.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction, Identity, Progress};
@@ -12,7 +11,9 @@ use tokio::time::timeout;
 
 use super::number_locks::NumberLock;
 use super::order::ResolvedOrder;
-use super::{Client, LOOKING, Order, Outbound, Pending, PlaceError, PlacedCall, Requester, TURN};
+use super::{
+    Client, LOOKING, Order, Outbound, Pending, PlaceError, PlacedCall, Requester, TURN, WRITING,
+};
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::carriers::TWILIO;
@@ -22,9 +23,6 @@ use crate::safety::dial_limits::Slot;
 use crate::safety::ledger::{Entry, EntryKind};
 use crate::safety::{DialRequest, Forbidden};
 use crate::token;
-
-/// How long to wait for the store before answering an order.
-const WRITING: Duration = Duration::from_millis(500);
 
 /// One attempt to place a call.
 pub(super) struct Attempt<'a> {

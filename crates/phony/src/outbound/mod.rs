@@ -57,14 +57,17 @@ const FIRST_ORDER: Duration = Duration::from_secs(20);
 /// How long an order waits for its turn at a number.
 const TURN: Duration = Duration::from_secs(10);
 /// How long to look for a call after the carrier's answer was lost.
-const LOOKING: Duration = Duration::from_secs(4);
+const LOOKING: Duration = Duration::from_millis(3500);
+/// How long the answer to an order waits for the beginning of the call to be stored.
+const WRITING: Duration = Duration::from_millis(500);
 /// When the client is answered at the latest, even if the order is still carried out.
 const ANSWER: Duration = Duration::from_secs(29);
 
 // A client that only hears of a timeout does not know that the carrier was asked, and might order
 // the call again.
 const _: () = assert!(
-    TURN.as_millis() + TIMEOUT.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
+    TURN.as_millis() + TIMEOUT.as_millis() + LOOKING.as_millis() + WRITING.as_millis()
+        <= ANSWER.as_millis()
         && ANSWER.as_millis() < timeouts::REQUEST.as_millis(),
     "an order that has waited and was put to the carrier is answered within a request's time"
 );
