@@ -30,7 +30,7 @@ const TRIES: (usize, usize) = (10, 1024);
 
 /// Signs tokens, and remembers those that were redeemed by their claims alone.
 #[derive(Debug)]
-pub struct SocketTokens {
+pub(super) struct SocketTokens {
     key: Option<SecretString>,
     used: Mutex<VecDeque<String>>,
     tried: Mutex<VecDeque<CallSid>>,
@@ -58,7 +58,7 @@ pub(super) const fn good_from(second: i64) -> i64 {
 impl SocketTokens {
     /// Signs with this secret; without one, tokens carry no claims.
     #[must_use]
-    pub fn new(key: Option<SecretString>) -> Self {
+    pub(super) fn new(key: Option<SecretString>) -> Self {
         Self { key, used: Mutex::default(), tried: Mutex::default() }
     }
 
