@@ -33,7 +33,7 @@ async fn a_head_has_ten_seconds() {
     let at = server.running.addr;
     let second: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal";
     let secure: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc";
-    let (half, next, nothing, _, _) = tokio::join!(
+    let (half, next, nothing, tls, wrong) = tokio::join!(
         held_for(at, HALF),
         held_for(at, second),
         held_for(at, b""),
@@ -41,7 +41,10 @@ async fn a_head_has_ten_seconds() {
         held_for(at, b"GET / HT"),
     );
     for held in [half, next, nothing] {
-        assert!(held.as_secs_f64() > 8.0, "{held:?}");
+        assert!((8.0..14.0).contains(&held.as_secs_f64()), "{held:?}");
+    }
+    for held in [tls, wrong] {
+        assert!(held.as_secs_f64() < 14.0, "{held:?}");
     }
 }
 

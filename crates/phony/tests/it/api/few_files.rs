@@ -12,7 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, client_async};
 use crate::support::http;
 use crate::support::program::{Run, Serving};
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, JsonSocket, TestServer, setup};
-use crate::support::wait::in_time;
+use crate::support::wait::whole_call::in_time;
 
 /// A server that may open `files` files, and its address.
 pub(super) fn narrow(files: usize) -> (Serving, SocketAddr) {

@@ -16,9 +16,8 @@ use crate::support::http;
 use crate::support::server::{TestServer, setup};
 use crate::support::wait::eventually;
 
-/// How long a call may take to get in past all others: half of the time-out of a silent connection,
-/// which must not be what it waits for.
-const ENTRY_LIMIT: Duration = Duration::from_secs(5);
+/// How long a call may take to get in past all others.
+const ENTRY_LIMIT: Duration = Duration::from_millis(1500);
 
 /// A masked text frame.
 fn frame(text: &str) -> Vec<u8> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::outbound::{OURS, OutboundApp, THEM, server_at};
 use crate::support::server::{CALLED, CALLER, FakeModel, TestServer};
-use crate::support::wait::LIMIT;
+use crate::support::wait::outbound::LIMIT;
 
 /// The number that calls are transferred to.
 const TARGET: &str = "+12125550188";

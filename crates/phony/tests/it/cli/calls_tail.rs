@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::support::program::free_port;
 use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer};
-use crate::support::wait::{LIMIT, in_time};
+use crate::support::wait::outbound::{LIMIT, in_time};
 
 /// A running `phony calls …`.
 struct Program {

@@ -1,6 +1,8 @@
 //! `phony demo`, as its user sees it.
 
-use crate::support::program::{Done, Run, free_port};
+use std::time::Duration;
+
+use crate::support::program::{Done, Run, free_port, timed};
 
 fn demo(arguments: &[&str]) -> Done {
     let port = free_port().to_string();
@@ -10,8 +12,9 @@ fn demo(arguments: &[&str]) -> Done {
 
 #[test]
 fn one_call_is_played_to_its_end_with_nothing_prepared() {
-    let Done { code, out, err } = demo(&["--auto", "--speed", "4"]);
+    let (Done { code, out, err }, took) = timed(|| demo(&["--auto", "--speed", "4"]));
     assert_eq!(code, Some(0), "{out}{err}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
     for said in ["Hi, I lost my debit card.", "Could I get a discount on the fee?", "Goodbye."] {
         assert!(out.contains(said), "{said}: {out}");
     }

@@ -4,13 +4,17 @@
 
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::time::Duration;
 
 use phony::config::{Config, Sources};
 use phony::server;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::wait::in_time;
+use crate::support::wait::within;
+
+/// How long a load test may take.
+const LIMIT: Duration = Duration::from_mins(1);
 
 struct Ended {
     code: Option<i32>,
@@ -26,7 +30,7 @@ async fn load(arguments: &str, settings: &[(&str, &str)]) -> Ended {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = in_time(child).await.expect("a program");
+    let output = within(LIMIT, child).await.expect("a program");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -11,7 +11,7 @@ use super::one_server::{check, greetings, texts};
 use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::manual_call::ManualCall;
 use crate::support::server::{CALLED, CALLER, stored};
-use crate::support::wait::eventually;
+use crate::support::wait::cluster::eventually;
 
 const LONG: &str = "First you need a photograph. Then you fill in the form. After that you come to \
                     us in the morning. You pay at the desk. And in two weeks it is there.";

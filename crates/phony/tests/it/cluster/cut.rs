@@ -11,7 +11,7 @@ use super::one_server::check;
 use crate::support::cluster::{TestCluster, action};
 use crate::support::redis::RedisServer;
 use crate::support::server::{CALLED, CALLER, TestServer};
-use crate::support::wait::in_time;
+use crate::support::wait::cluster::in_time;
 
 /// Which connections are closed: those for commands, or those on which servers hear each other.
 const KINDS: [&str; 2] = ["normal", "pubsub"];

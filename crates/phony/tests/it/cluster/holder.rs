@@ -10,7 +10,7 @@ use super::cut::begin;
 use super::one_server::check;
 use crate::support::cluster::{ClusterOptions, TOKEN, TestCluster, Viewer, action};
 use crate::support::server::Socket;
-use crate::support::wait::{eventually, in_time};
+use crate::support::wait::cluster::{eventually, in_time};
 
 /// Time-outs short enough for a test.
 const POLICY: &str = "[policy]\ntakeover_unattended = '3s'\ntakeover_abandoned = '15s'\n";

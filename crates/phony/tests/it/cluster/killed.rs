@@ -8,7 +8,7 @@ use phony_simulator::openai::Brain;
 use super::one_server::{answers, check, greetings, hangs_up, says, texts};
 use crate::support::cluster::TestCluster;
 use crate::support::server::{CALLED, CALLER};
-use crate::support::wait::in_time;
+use crate::support::wait::cluster::in_time;
 
 /// Clusters in which calls are made at the same time.
 const CLUSTERS: u64 = 4;
@@ -32,6 +32,7 @@ async fn at_every_event_the_call_goes_on_elsewhere() {
     assert!(waits.len() >= 10, "only {} calls were disturbed", waits.len());
     let longest = waits.iter().max().unwrap();
     println!("callers waited up to {longest} ms of their time");
+    assert!(*longest < 10_000, "a caller waited {longest} ms");
 }
 
 /// Kills the owner of a call when event number `at` is seen on the other node; how long the caller

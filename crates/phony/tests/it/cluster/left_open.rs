@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::alone::is_stored;
 use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::server::{CALLED, CALLER};
-use crate::support::wait::eventually;
+use crate::support::wait::cluster::eventually;
 
 /// The number that calls are transferred to.
 const TARGET: &str = "+12125550188";

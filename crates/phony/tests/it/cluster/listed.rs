@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use crate::support::cluster::{TestCluster, action};
 use crate::support::server::{CALLED, CALLER};
-use crate::support::wait::{LIMIT, eventually, poll};
+use crate::support::wait::cluster::{LIMIT, eventually};
+use crate::support::wait::poll;
 
 /// Waits until the list of nodes on node `on` is as expected.
 async fn listed(

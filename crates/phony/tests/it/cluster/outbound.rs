@@ -12,7 +12,7 @@ use crate::support::cluster::{Node, TOKEN, TestCluster};
 use crate::support::program::{Done, Run};
 use crate::support::redis::RedisServer;
 use crate::support::server::{CALLED, TestServer};
-use crate::support::wait::eventually;
+use crate::support::wait::cluster::eventually;
 
 const THEM: &str = "+12125550123";
 const OTHERS: &str = "+12125550199";

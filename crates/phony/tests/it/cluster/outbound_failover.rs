@@ -8,7 +8,7 @@ use phony_simulator::twilio::Callee;
 use serde_json::{Value, json};
 
 use crate::support::cluster::{ClusterOptions, TestCluster};
-use crate::support::wait::{eventually, in_time};
+use crate::support::wait::cluster::{eventually, in_time};
 
 const THEM: &str = "+12125550123";
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::one_server::{check, hangs_up, says, texts};
 use crate::support::cluster::{TestCluster, action};
 use crate::support::server::{CALLED, CALLER};
-use crate::support::wait::{eventually, in_time};
+use crate::support::wait::cluster::{eventually, in_time};
 
 const SAID: [&str; 2] = ["I lost my debit card", "Just send me a new one"];
 

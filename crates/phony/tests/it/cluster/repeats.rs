@@ -10,7 +10,7 @@ use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::server::{
     AUTH_TOKEN, CALLED, CALLER, HOST, JsonSocket, relay_url, setup, token_of,
 };
-use crate::support::wait::{eventually, in_time};
+use crate::support::wait::cluster::{eventually, in_time};
 
 async fn webhook(
     cluster: &TestCluster,

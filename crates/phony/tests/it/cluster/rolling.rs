@@ -8,7 +8,7 @@ use phony_simulator::openai::Brain;
 use super::one_server::{answers, check, hangs_up, says, texts};
 use crate::support::cluster::{TestCluster, now};
 use crate::support::server::{CALLED, CALLER};
-use crate::support::wait::eventually;
+use crate::support::wait::cluster::eventually;
 
 const SAID: [&str; 3] = ["I lost my debit card", "Just send me a new one", "That is all"];
 

@@ -10,7 +10,7 @@ use phony_call::{Fault as Why, FromModel, Outcome, ToModel, TurnId};
 use phony_simulator::openai::{Brain, Counted, Fault, FaultKind};
 
 use crate::support::model::{Bench, assistant, note, quick, slow, user};
-use crate::support::wait::eventually;
+use crate::support::wait::model::eventually;
 
 /// One test for each promise and model.
 macro_rules! every_model {

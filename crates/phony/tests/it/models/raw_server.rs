@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::support::wait::in_time;
+use crate::support::wait::model::in_time;
 
 /// An adapter, and a server whose every frame the test sends.
 struct RawServer {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::outbound::{OutboundApp, THEM, order, order_with};
 use crate::support::server::TestServer;
-use crate::support::wait::{LIMIT, eventually};
+use crate::support::wait::outbound::{LIMIT, eventually};
 
 fn number(n: usize) -> String {
     format!("+1212555{n:04}")

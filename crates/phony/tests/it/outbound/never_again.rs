@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::outbound::{OutboundApp, THEM, ledger_of, order};
 use crate::support::program::Run;
 use crate::support::server::TestServer;
-use crate::support::wait::eventually;
+use crate::support::wait::outbound::eventually;
 
 /// Makes writes to the list fail with a full disk, until [`make_room`].
 fn take_room(data: &Path) {

@@ -12,7 +12,6 @@ use crate::support::outbound::{OutboundApp, order_with};
 use crate::support::program::timed;
 
 #[tokio::test]
-#[ignore = "measures"]
 async fn fifty_orders_are_placed_within_seconds() {
     let app = OutboundApp::with(&[("PHONY_CALLING_HOURS", "off"), ("PHONY_DIAL_RATE", "0")]).await;
     app.placed(&order_with(&json!({}))).await;
@@ -28,7 +27,6 @@ async fn fifty_orders_are_placed_within_seconds() {
 }
 
 #[test]
-#[ignore = "measures"]
 fn the_rules_of_a_number_cost_next_to_nothing() {
     let home = Country::parse("US");
     let at = "2026-01-15T18:00:00Z".parse().unwrap();
@@ -45,7 +43,6 @@ fn the_rules_of_a_number_cost_next_to_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "measures"]
 async fn lines_of_the_ledger_share_their_way_to_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let at = "2026-01-15T18:00:00Z".parse().unwrap();
@@ -59,7 +56,6 @@ async fn lines_of_the_ledger_share_their_way_to_the_disk() {
 }
 
 #[tokio::test]
-#[ignore = "measures"]
 async fn a_ledger_of_a_year_is_checked_in_a_moment() {
     let folder = tempfile::tempdir().unwrap();
     let at = "2026-01-15T18:00:00Z".parse().unwrap();

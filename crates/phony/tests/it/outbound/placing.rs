@@ -15,7 +15,7 @@ use crate::support::outbound::{
 };
 use crate::support::server::TestServer;
 use crate::support::twilio_spec::Checked;
-use crate::support::wait::LIMIT;
+use crate::support::wait::outbound::LIMIT;
 
 fn statuses(events: &[Value]) -> Vec<&str> {
     let of_status = events.iter().filter(|event| event["type"] == "status");

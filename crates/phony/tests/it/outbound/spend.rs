@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::outbound::{OutboundApp, THEM, order, order_with};
 use crate::support::server::{FILE, FakeModel};
-use crate::support::wait::{LIMIT, eventually};
+use crate::support::wait::outbound::{LIMIT, eventually};
 
 const OTHER: &str = "+12125550124";
 /// A thousand tokens cost ten cents, minutes are free.

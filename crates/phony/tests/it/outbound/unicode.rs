@@ -5,7 +5,7 @@ use phony_simulator::twilio::Callee;
 use serde_json::json;
 
 use crate::support::outbound::{OutboundApp, THEM, order_with};
-use crate::support::wait::LIMIT;
+use crate::support::wait::outbound::LIMIT;
 
 /// The name is spoken, the answer is understood, and both are in the record unchanged.
 async fn survives(name: &str, answer: &str) {

@@ -15,7 +15,7 @@ use crate::support::http;
 use crate::support::outbound::{OURS, OutboundApp, THEM, order, order_with};
 use crate::support::program::{Run, Serving};
 use crate::support::server::TestServer;
-use crate::support::wait::in_time;
+use crate::support::wait::outbound::in_time;
 
 async fn keyed(server: &TestServer, key: &str, body: &Value) -> (u16, Value) {
     let request = server.http.post(server.url("/calls")).bearer_auth(TestServer::token());

@@ -16,7 +16,7 @@ use super::placing::{ACCOUNT, by_hand, checked, resource};
 use crate::support::outbound::{THEM, ledger_of, order, order_with, server_at};
 use crate::support::server::TestServer;
 use crate::support::twilio_spec::Checked;
-use crate::support::wait::{eventually, in_time};
+use crate::support::wait::outbound::{eventually, in_time};
 
 /// A server whose carrier is slow to take the first call.
 struct Slow {

@@ -11,7 +11,7 @@ use phony_simulator::twilio::{
 use serde_json::Value;
 
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST};
-use crate::support::wait::{LIMIT, eventually, in_time};
+use crate::support::wait::whole_call::{LIMIT, eventually, in_time};
 
 /// Speed of the callers and voices, as a multiple of real time.
 const SPEED: f64 = 8.0;

@@ -23,7 +23,8 @@ use crate::support::program::free_port;
 use crate::support::redis::{RedisServer, signal};
 use crate::support::server::{AUTH_TOKEN, CALLED, HOST, Socket};
 use crate::support::twilio_spec::Checked;
-use crate::support::wait::{eventually, in_time, poll};
+use crate::support::wait::cluster::{eventually, in_time};
+use crate::support::wait::poll;
 
 /// The time, for measurements.
 #[expect(clippy::disallowed_methods, reason = "a test measures how long things take")]

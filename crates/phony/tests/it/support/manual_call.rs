@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use crate::support::cluster::{TOKEN, TestCluster, Viewer, action};
 use crate::support::server::{CALLED, CALLER};
-use crate::support::wait::{LIMIT, eventually, in_time, poll};
+use crate::support::wait::cluster::{LIMIT, eventually, in_time};
+use crate::support::wait::poll;
 
 /// A live call, its caller, and a viewer of its events.
 pub(crate) struct ManualCall<'a> {

@@ -15,7 +15,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::support::wait::{LIMIT, in_time, poll};
+use crate::support::wait::{poll, within};
+
+/// How long the adapter may take for anything.
+const LIMIT: Duration = Duration::from_secs(8);
 
 /// An adapter and its stand-in.
 pub(crate) struct Bench {
@@ -84,7 +87,7 @@ impl Bench {
 
     /// The next fact.
     pub(crate) async fn next(&mut self) -> FromModel {
-        let fact = in_time(self.port.rx.recv()).await;
+        let fact = within(LIMIT, self.port.rx.recv()).await;
         fact.expect("a model that lives")
     }
 
@@ -155,7 +158,7 @@ impl Bench {
 
     /// Waits until the adapter's task has ended.
     pub(crate) async fn ended(&self) {
-        in_time(self.tracker.wait()).await;
+        within(LIMIT, self.tracker.wait()).await;
     }
 }
 

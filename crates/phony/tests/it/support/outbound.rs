@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 use crate::support::twilio_spec::Checked;
-use crate::support::wait::{LIMIT, poll};
+use crate::support::wait::outbound::LIMIT;
+use crate::support::wait::poll;
 
 /// The server's own number.
 pub(crate) const OURS: &str = "+15005550006";

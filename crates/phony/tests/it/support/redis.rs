@@ -10,7 +10,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use crate::support::program::free_port;
 
-use crate::support::wait::eventually;
+use crate::support::wait::cluster::eventually;
 
 pub(crate) struct RedisServer {
     process: Child,

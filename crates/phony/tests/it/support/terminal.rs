@@ -8,7 +8,7 @@ use phony::sandbox::TempFolder;
 use pty_process::blocking::{Command, Pty, open};
 
 use crate::support::program::{Run, Watched};
-use crate::support::wait::LIMIT;
+use crate::support::wait::whole_call::LIMIT;
 
 /// Ctrl-C.
 const INTERRUPT: u8 = 3;

@@ -7,7 +7,7 @@ use crate::support::outbound::{OutboundApp, THEM};
 use crate::support::program::Run;
 use crate::support::server::TestServer;
 use crate::support::terminal::Terminal;
-use crate::support::wait::LIMIT;
+use crate::support::wait::outbound::LIMIT;
 
 /// The command, with the address of the server.
 fn call(app: &OutboundApp, arguments: &[&str]) -> Terminal {

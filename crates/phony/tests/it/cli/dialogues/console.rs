@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use phony::sandbox::TempFolder;
 use pty_process::Size;
@@ -11,7 +11,9 @@ use pty_process::blocking::{Command, Pty, open};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::support::program::Run;
-use crate::support::wait::LIMIT;
+
+/// How long the screen may take to show something.
+const LIMIT: Duration = Duration::from_secs(15);
 
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 60;
