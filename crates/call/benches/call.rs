@@ -30,7 +30,7 @@ fn speaking() -> (Call, Instant) {
         now,
         jiff::Timestamp::UNIX_EPOCH,
     );
-    let _ = call.handle(now, Input::Carrier(FromCarrier::Connected));
+    let _ = call.handle(now, Input::Carrier(FromCarrier::Connected { line: None }));
     let said = FromCarrier::Said { text: "what are your opening hours".into(), last: true };
     let _ = call.handle(now, Input::Carrier(said));
     (call, now)

@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialing::PhoneNumber;
 use crate::event::{Answerer, Progress};
-use crate::ids::Digits;
+use crate::ids::{Digits, LegId};
 
 /// A fact from the carrier.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FromCarrier {
     /// The line is up, for the first time or again after it was lost.
-    Connected,
+    Connected {
+        /// The carrier's id of the line, if it has one.
+        line: Option<LegId>,
+    },
     /// The caller's words. Partial results contain the whole utterance so far.
     Said {
         /// What was understood.
@@ -160,17 +163,13 @@ pub enum LegEnd {
     },
 }
 
-/// Which line, or which transfer, a report of the carrier is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reported {
-    /// The current or latest one, or one that never reached the server. It was not reported before.
-    Current,
-    /// The same, which was reported before.
-    Again,
-    /// One that a later one has replaced.
-    Former,
-    /// The report does not say.
-    Unsaid,
+/// The carrier's question how a call goes on after a line, or a leg that it dialled, has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegReport {
+    /// How it ended.
+    pub end: LegEnd,
+    /// The carrier's id of the line, or of the leg that was dialled, if the report names it.
+    pub leg: Option<LegId>,
 }
 
 /// Why the line was left, as the carrier returns it.

@@ -14,7 +14,7 @@ pub use self::values::{
     Answerer, By, CommandName, Direction, EndReason, HeldCommand, Progress, Source, Speaker, Stage,
     ToolRef, Where,
 };
-use crate::ids::{CallSid, SupervisorId, TurnId};
+use crate::ids::{CallSid, LegId, SupervisorId, TurnId};
 use crate::usage::Usage;
 
 /// One event, as it is stored and shown.
@@ -103,7 +103,11 @@ pub enum EventBody {
         duration_ms: u64,
     },
     /// The line is up for the first time: the caller can hear the agent.
-    Connected,
+    Connected {
+        /// The carrier's id of the line, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<LegId>,
+    },
     /// The node that had the call stops, and has left the line to the node that the carrier asks
     /// next.
     HandedOver,
@@ -111,6 +115,9 @@ pub enum EventBody {
     Resumed {
         /// How long it was gone, in milliseconds.
         gap_ms: u64,
+        /// The carrier's id of the new line, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<LegId>,
     },
     /// Words of the caller.
     Transcript {
@@ -189,6 +196,9 @@ pub enum EventBody {
         /// The tool call that gave it, if it was not written in the text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tool: Option<ToolRef>,
+        /// The carrier's id of the leg that was dialled, if a transfer was not taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leg: Option<LegId>,
     },
     /// The call is transferred.
     SessionTransfer {

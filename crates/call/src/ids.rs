@@ -14,6 +14,9 @@ pub enum Invalid {
     /// Not an id of a supervisor: 1 to 64 letters, digits, `_` or `-`.
     #[error("not a supervisor's id (1 to 64 letters, digits, '_' or '-')")]
     SupervisorId,
+    /// Not an id of a line or a dialled leg: 1 to 64 letters, digits, `:`, `_` or `-`.
+    #[error("not an id of a line (1 to 64 letters, digits, ':', '_' or '-')")]
+    LegId,
     /// Not a telephone number in E.164 form.
     #[error("not an E.164 telephone number such as +15005550006")]
     PhoneNumber,
@@ -57,6 +60,37 @@ impl fmt::Display for CallSid {
 }
 
 impl<'de> Deserialize<'de> for CallSid {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The carrier's name for a connection to the caller, or for a leg that it dialled on a call's
+/// behalf, such as Twilio's `VX` or `CA` and 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct LegId(Arc<str>);
+
+impl LegId {
+    /// Reads an id as the carrier wrote it.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let sane = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(sane) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid::LegId)
+        }
+    }
+
+    /// The id as the carrier wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for LegId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)

@@ -41,7 +41,7 @@
 //! assert!(matches!(&outputs[..], [Output::Event(event)] if event.is_stored()));
 //!
 //! // The line comes up: the agent greets.
-//! let outputs = call.handle(now, Input::Carrier(FromCarrier::Connected));
+//! let outputs = call.handle(now, Input::Carrier(FromCarrier::Connected { line: None }));
 //! assert!(outputs.iter().any(|output| matches!(output, Output::Carrier(ToCarrier::Say { .. }))));
 //!
 //! // The caller speaks: the model is asked for a reply.
@@ -101,7 +101,7 @@ mod usage;
 
 pub use action::{Action, Refused};
 pub use call::{Budget, Call, Counters, Failover, Identity, Input, Output, Presence};
-pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, Reported, ToCarrier};
+pub use carrier::{EndStatus, FromCarrier, LegEnd, LegReport, Next, NotHungUp, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
 pub use dialing::{
@@ -111,7 +111,7 @@ pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
     Source, Speaker, Stage, ToolRef, Where,
 };
-pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, SupervisorId, TurnId, masked};
+pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, LegId, SupervisorId, TurnId, masked};
 pub use model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel};
 pub use party::recorded_party;
 pub use phase::Phase;

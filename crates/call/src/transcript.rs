@@ -5,6 +5,7 @@
 
 mod apply;
 mod context;
+mod legs;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use crate::dialing::PhoneNumber;
 use crate::event::{Answerer, By, EndReason, HeldCommand, Progress, Source, ToolRef};
 use crate::ids::{SupervisorId, TurnId};
 use crate::usage::Usage;
+
+use self::legs::Legs;
+pub(crate) use self::legs::Reported;
 
 /// Why keys that were recorded as pressed were not: the line dropped them with the speech queued
 /// before them. An event with this reason takes back the one that recorded them.
@@ -44,6 +48,8 @@ pub(crate) struct Transcript {
     /// The line was up at least once.
     pub(crate) connected: bool,
     pub(crate) whereabouts: Whereabouts,
+    /// The carrier's ids of the call's lines and dialled legs.
+    pub(crate) legs: Legs,
     /// How often the line was lost and came back; not if it had been left on purpose.
     pub(crate) losses: u32,
     /// How far the current utterance has been heard.

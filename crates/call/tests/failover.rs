@@ -69,7 +69,7 @@ fn at(seconds: u64) -> Timestamp {
 
 fn transferred() -> Recorded {
     let mut recorded = Recorded::new(Direction::Inbound);
-    recorded.hears(0, FromCarrier::Connected);
+    recorded.hears(0, FromCarrier::Connected { line: None });
     recorded.does(10, Action::Transfer(PhoneNumber::parse("+15005550123").unwrap()));
     recorded
 }
@@ -124,7 +124,7 @@ fn an_outbound_call_is_taken_over_as_long_as_it_may_ring() {
 fn a_call_of_another_node_is_shown_as_its_events_tell_it() {
     let mut recorded = Recorded::new(Direction::Inbound);
     assert_eq!(recorded.phase(Owner::OtherNode), Phase::Ringing);
-    recorded.hears(0, FromCarrier::Connected);
+    recorded.hears(0, FromCarrier::Connected { line: None });
     assert_eq!(recorded.phase(Owner::OtherNode), Phase::Greeting);
     assert_eq!(recorded.phase(Owner::Nobody), Phase::Lost);
     recorded.does(5, Action::TakeOver);

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use phony_call::{
     Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Budget, Call, CallSid, CommandName,
     Country, Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel,
-    Identity, Input, Item, ItemBody, LegEnd, Next, NotHungUp, Outcome, Output, Parting,
-    PhoneNumber, Policy, Presence, SupervisorId, ToCarrier, ToModel, TurnId, Usage,
+    Identity, Input, Item, ItemBody, LegEnd, LegId, LegReport, Next, NotHungUp, Outcome, Output,
+    Parting, PhoneNumber, Policy, Presence, SupervisorId, ToCarrier, ToModel, TurnId, Usage,
 };
 
 #[test]
@@ -80,6 +80,10 @@ struct Run {
     text: String,
     events: Vec<Event>,
     context: Vec<Item>,
+    /// How many ids of lines and legs were made up.
+    made_up: u32,
+    /// The line that was connected and whose end was not reported yet.
+    line: Option<LegId>,
 }
 
 impl Default for Run {
@@ -96,6 +100,8 @@ impl Default for Run {
             text: String::new(),
             events: Vec::new(),
             context: Vec::new(),
+            made_up: 0,
+            line: None,
         }
     }
 }
@@ -196,6 +202,13 @@ impl Run {
             .split_once(':')
             .map_or((who, None), |(who, name)| (who, Some(SupervisorId::parse(name).unwrap())));
         let outputs = match who {
+            "carrier" if what.starts_with("connected") => {
+                let named = what.strip_prefix("connected line ");
+                let line =
+                    named.map_or_else(|| made_up(&mut self.made_up), |id| LegId::parse(id).ok());
+                self.line.clone_from(&line);
+                call.handle(now, Input::Carrier(FromCarrier::Connected { line }))
+            }
             "carrier" => call.handle(now, Input::Carrier(from_carrier(what))),
             "model" => call.handle(now, Input::Model(from_model(what))),
             "stop" => call.handle(now, Input::Stop),
@@ -219,9 +232,21 @@ impl Run {
                 call.handle(now, Input::Presence { who, presence })
             }
             "leg" => {
-                let (next, outputs) = call.leg_ended(now, leg(what));
+                let (what, named) = match what.split_once(" of ") {
+                    Some((what, named)) => (what, Some(named)),
+                    None => (what, None),
+                };
+                let end = leg(what);
+                let leg = match (named, &end) {
+                    (Some(id), _) => LegId::parse(id).ok(),
+                    (None, LegEnd::Dialled { .. }) => made_up(&mut self.made_up),
+                    (None, _) => self.line.take().or_else(|| made_up(&mut self.made_up)),
+                };
+                let (next, outputs) = call.leg_ended(now, &LegReport { end, leg });
                 self.write(ms, outputs);
-                let _ = writeln!(self.text, "{}  > next      {}", time(ms), next_words(&next));
+                let next =
+                    next.map_or_else(|| "when the line has ended".into(), |next| next_words(&next));
+                let _ = writeln!(self.text, "{}  > next      {next}", time(ms));
                 return;
             }
             _ => panic!("nobody is called {who}"),
@@ -297,7 +322,6 @@ fn text_of(text: &str) -> String {
 fn from_carrier(words: &str) -> FromCarrier {
     let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
     match verb {
-        "connected" => FromCarrier::Connected,
         "said" => FromCarrier::Said { text: text_of(rest), last: true },
         "saying" => FromCarrier::Said { text: text_of(rest), last: false },
         "pressed" => FromCarrier::Pressed { digit: rest.chars().next().expect("a digit") },
@@ -407,6 +431,12 @@ fn meant(rest: &str) -> (Option<u32>, &str) {
     (Some(number.parse().expect("a number")), rest)
 }
 
+/// The id of a line or leg that a script does not name.
+fn made_up(count: &mut u32) -> Option<LegId> {
+    *count += 1;
+    LegId::parse(&format!("made-up-{count}")).ok()
+}
+
 fn leg(words: &str) -> LegEnd {
     match words {
         "completed" => LegEnd::Completed,
@@ -479,6 +509,9 @@ fn event_words(event: &Event) -> String {
         fields.remove(known);
     }
     for (key, value) in fields {
+        if value.as_str().is_some_and(|id| id.starts_with("made-up-")) {
+            continue;
+        }
         let _ = write!(words, " {key}={value}");
     }
     words

@@ -25,8 +25,6 @@ pub struct CarrierPort {
     pub tx: Sender<ToCarrier>,
     /// Events from the carrier; closed when the line has ended.
     pub rx: Receiver<FromCarrier>,
-    /// The carrier's id for this connection, if it has one.
-    pub leg: Option<String>,
     /// The task that carries the line, for the call to run; `None` if it runs elsewhere.
     pub task: Option<Task>,
 }
@@ -64,7 +62,7 @@ pub(crate) struct ModelEnd {
 pub fn carrier() -> (CarrierPort, CarrierEnd) {
     let (tx, commands) = channel(CARRIER_COMMANDS);
     let (events, rx) = channel(CARRIER_EVENTS);
-    (CarrierPort { tx, rx, leg: None, task: None }, CarrierEnd { commands, events })
+    (CarrierPort { tx, rx, task: None }, CarrierEnd { commands, events })
 }
 
 /// Both ends of a new model.

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use super::acknowledgement::is_acknowledgement;
 use super::reply::Exit;
 use super::{Call, Identity, Output, State, Unsaid};
-use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
+use crate::carrier::{LegEnd, LegReport, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
 use crate::dialing::{NotDialled, PhoneNumber};
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
+use crate::ids::LegId;
 
 /// An ending that waits until the goodbye has been heard.
 #[derive(Debug, Clone)]
@@ -324,15 +325,12 @@ impl Call {
         self.end_by_policy(now, reason);
     }
 
-    /// The carrier asks how the call goes on, because the line or a transfer has ended. Returns the
-    /// answer beside the outputs.
-    #[must_use]
-    pub fn leg_ended(&mut self, now: Instant, end: LegEnd) -> (Next, Vec<Output>) {
+    /// How the call goes on after a line or a dialled leg has ended.
+    pub(super) fn after_leg(&mut self, now: Instant, report: &LegReport) -> Next {
         if let State::HangingUp(_) = &self.state {
-            let next = self.hang_up_now(now, &end);
-            return (next, std::mem::take(&mut self.outputs));
+            return self.hang_up_now(now, &report.end);
         }
-        let next = match end {
+        match &report.end {
             LegEnd::Completed => {
                 let reason = match &self.state {
                     State::Ending(ending) => ending.reason(),
@@ -351,11 +349,11 @@ impl Call {
                 self.finish(now, reason);
                 Next::Nothing
             }
-            LegEnd::Left(parting) => self.after_parting(now, parting),
+            LegEnd::Left(parting) => self.after_parting(now, parting.clone()),
             LegEnd::Failed => self.after_line(now),
             LegEnd::Dialled { answered, caller_left: true, .. } => {
                 let reason = match &self.state {
-                    State::Transferring { .. } if answered => EndReason::Transferred,
+                    State::Transferring { .. } if *answered => EndReason::Transferred,
                     State::Transferring { .. }
                     | State::Ringing
                     | State::Listening { .. }
@@ -371,9 +369,10 @@ impl Call {
                 self.finish(now, reason);
                 Next::Nothing
             }
-            LegEnd::Dialled { answered, outcome, .. } => self.after_dial(now, answered, &outcome),
-        };
-        (next, std::mem::take(&mut self.outputs))
+            LegEnd::Dialled { answered, outcome, .. } => {
+                self.after_dial(now, *answered, outcome, report.leg.clone())
+            }
+        }
     }
 
     /// The reason for leaving the line, as the carrier returns it, counts if the call does not
@@ -427,7 +426,13 @@ impl Call {
         Next::Apologise { text: self.agent.phrases.apology_goodbye.clone() }
     }
 
-    fn after_dial(&mut self, now: Instant, answered: bool, outcome: &str) -> Next {
+    fn after_dial(
+        &mut self,
+        now: Instant,
+        answered: bool,
+        outcome: &str,
+        leg: Option<LegId>,
+    ) -> Next {
         let State::Transferring { target, reason } = self.state.clone() else {
             self.unexpected();
             return if self.is_over() { Next::HangUp } else { Next::Reconnect };
@@ -451,6 +456,7 @@ impl Call {
             by: By::Ai,
             reason: format!("{outcome}: nobody took the call, the caller is back with you"),
             tool: None,
+            leg,
         };
         self.emit(now, rejected);
         self.reply_due = true;

@@ -7,6 +7,7 @@ use super::{Call, State};
 use crate::carrier::{EndStatus, FromCarrier, Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{EndReason, EventBody, Source, Stage, Where};
+use crate::ids::LegId;
 
 impl Call {
     pub(super) fn on_carrier(&mut self, now: Instant, said: FromCarrier) {
@@ -14,7 +15,7 @@ impl Call {
             return self.unexpected();
         }
         match said {
-            FromCarrier::Connected => self.on_connected(now),
+            FromCarrier::Connected { line } => self.on_connected(now, line),
             FromCarrier::Said { text, last } => self.on_said(now, text, last),
             FromCarrier::Pressed { digit } => self.on_pressed(now, digit),
             FromCarrier::Interrupted { heard } => self.on_interrupted(now, &heard),
@@ -35,12 +36,12 @@ impl Call {
         }
     }
 
-    fn on_connected(&mut self, now: Instant) {
+    fn on_connected(&mut self, now: Instant, line: Option<LegId>) {
         match self.state {
             State::Ringing => {
                 self.deadlines.clear(Deadline::Connect);
                 self.deadlines.set(Deadline::MaxCall, now + self.policy.max_call);
-                self.emit(now, EventBody::Connected);
+                self.emit(now, EventBody::Connected { line });
                 self.line_up(now);
                 if self.transcript.takeover.is_some() {
                     return self.settle(now);
@@ -66,7 +67,7 @@ impl Call {
                 self.deadlines.clear(Deadline::Reconnect);
                 let gap = now.saturating_duration_since(since).as_millis();
                 let gap_ms = u64::try_from(gap).unwrap_or(u64::MAX);
-                self.emit(now, EventBody::Resumed { gap_ms });
+                self.emit(now, EventBody::Resumed { gap_ms, line });
                 if !returning {
                     let phrase = self.agent.phrases.back_again.clone();
                     self.speak(now, Source::Apology, &phrase);

@@ -82,7 +82,10 @@ impl Call {
             for Keys { row, by, tool, .. } in dropped {
                 let (command, value) = (CommandName::Press.as_str().to_owned(), row);
                 let reason = KEYS_DROPPED.to_owned();
-                self.emit(now, EventBody::CommandRejected { command, value, by, reason, tool });
+                self.emit(
+                    now,
+                    EventBody::CommandRejected { command, value, by, reason, tool, leg: None },
+                );
             }
         }
         self.expect_playback(now);

@@ -305,6 +305,7 @@ impl Call {
                     by: By::Ai,
                     reason: "a supervisor sent other words instead".into(),
                     tool: held.tool,
+                    leg: None,
                 };
                 self.emit(now, rejected);
             }

@@ -86,9 +86,11 @@ impl PhoneNumber {
         }
         let number = Self::parse(&e164).map_err(|why| match why {
             Invalid::Withheld => NotDialled::Withheld,
-            Invalid::PhoneNumber | Invalid::CallSid | Invalid::Digits | Invalid::SupervisorId => {
-                NotDialled::Impossible
-            }
+            Invalid::PhoneNumber
+            | Invalid::CallSid
+            | Invalid::LegId
+            | Invalid::Digits
+            | Invalid::SupervisorId => NotDialled::Impossible,
         })?;
         plan::split(digits).map(|_| number).ok_or(NotDialled::Impossible)
     }

@@ -45,9 +45,15 @@ impl Transcript {
             | EventBody::AssistantDelta { .. }
             | EventBody::Interrupt { .. }
             | EventBody::Error { .. } => {}
-            EventBody::Connected => self.connected = true,
+            EventBody::Connected { line } => {
+                self.connected = true;
+                self.legs.connected(line.as_ref());
+            }
             EventBody::HandedOver => self.whereabouts = Whereabouts::HandedOver,
-            EventBody::Resumed { .. } => self.resumed(event),
+            EventBody::Resumed { line, .. } => {
+                self.legs.connected(line.as_ref());
+                self.resumed(event);
+            }
             EventBody::SessionTransfer { target } => self.transferred(event, target),
             EventBody::HangingUp { reason, by } => {
                 let (reason, by, since) = (*reason, *by, event.at);
@@ -71,7 +77,10 @@ impl Transcript {
             EventBody::CommandExecuted { command, value, by, tool } => {
                 self.command_executed(event, *command, value, *by, tool.as_ref());
             }
-            EventBody::CommandRejected { command, value, by, reason, tool } => {
+            EventBody::CommandRejected { command, value, by, reason, tool, leg } => {
+                if let Some(leg) = leg {
+                    self.legs.not_taken(leg);
+                }
                 self.transfer_failed();
                 if reason == KEYS_DROPPED {
                     self.take_back_keys(event, *by, value, tool.as_ref());

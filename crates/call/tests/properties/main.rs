@@ -127,8 +127,8 @@ proptest! {
             snapshot
         };
         prop_assert_eq!(same(&run.call), same(&resumed));
-        let kept = run.call.handle(run.now, Input::Carrier(FromCarrier::Connected));
-        let rebuilt = resumed.handle(run.now, Input::Carrier(FromCarrier::Connected));
+        let kept = run.call.handle(run.now, Input::Carrier(FromCarrier::Connected { line: None }));
+        let rebuilt = resumed.handle(run.now, Input::Carrier(FromCarrier::Connected { line: None }));
         let contexts = |outputs: &[Output]| outputs.iter().find_map(|output| match output {
             Output::Model(ToModel::Respond { context, .. }) => Some(context.clone()),
             Output::Model(ToModel::Cancel { .. })

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use phony_call::{
     Action, Agent, Approval, By, Call, CallSid, CommandName, Digits, Direction, Event, EventBody,
-    Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, NotHungUp, Outcome,
-    Output, Parting, Phase, PhoneNumber, Policy, Presence, Source, SupervisorId, ToCarrier,
-    ToModel, TurnId,
+    Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, LegId, LegReport,
+    NotHungUp, Outcome, Output, Parting, Phase, PhoneNumber, Policy, Presence, Source,
+    SupervisorId, ToCarrier, ToModel, TurnId,
 };
 
 use crate::steps::Step;
@@ -31,6 +31,8 @@ pub(crate) struct Run {
     /// How often the carrier was asked to end the call.
     hang_ups: usize,
     tools: u32,
+    /// How many lines were connected.
+    lines: u32,
     /// The line was left, and has not come back.
     left: bool,
     pub(crate) end: Option<End>,
@@ -94,6 +96,7 @@ impl Run {
             said: Vec::new(),
             hang_ups: 0,
             tools: 0,
+            lines: 0,
             left: false,
             end: None,
             leaves: false,
@@ -202,7 +205,11 @@ impl Run {
     pub(crate) fn step(&mut self, step: &Step) {
         match step {
             Step::Wait(ms) => self.wait(Duration::from_millis(*ms)),
-            Step::Connected => self.input(Input::Carrier(FromCarrier::Connected)),
+            Step::Connected => {
+                self.lines += 1;
+                let line = LegId::parse(&format!("L{}", self.lines)).ok();
+                self.input(Input::Carrier(FromCarrier::Connected { line }));
+            }
             Step::Said(text) => {
                 let said = FromCarrier::Said { text: text.clone(), last: true };
                 self.input(Input::Carrier(said));
@@ -241,7 +248,13 @@ impl Run {
                     3 => dialled(true),
                     _ => dialled(false),
                 };
-                let (_, outputs) = self.call.leg_ended(self.now, end);
+                // Every third report names no line; the others name this one or an older one.
+                let leg = match self.now.duration_since(self.start).as_millis() % 3 {
+                    0 => None,
+                    1 => LegId::parse("L1").ok(),
+                    _ => LegId::parse(&format!("L{}", self.lines)).ok(),
+                };
+                let (_, outputs) = self.call.leg_ended(self.now, &LegReport { end, leg });
                 self.take(outputs);
             }
             Step::Text(text, cut, current) => {

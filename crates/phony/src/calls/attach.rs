@@ -24,7 +24,9 @@ impl Calls {
     pub async fn next_token(&self, call: &CallSid) -> Option<String> {
         let wall = (self.clock.wall)();
         let Some(cluster) = &self.cluster else {
-            let make = |next| self.socket_tokens.sign_next(call, next, wall);
+            let agent = self.registry.agent_of(call);
+            let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
+            let make = |next| self.socket_tokens.sign_next(call, next, wall, agent);
             return self.registry.next_token(call, make).map(|(token, _)| token);
         };
         // A call in which nothing has happened yet can begin on any node.
@@ -55,7 +57,7 @@ impl Calls {
         inbound: Option<Identity>,
     ) -> Option<Handle> {
         let Some(cluster) = &self.cluster else {
-            return self.attach_single_node(call, token).await;
+            return self.attach_single_node(call, token, inbound).await;
         };
         let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
@@ -95,22 +97,32 @@ impl Calls {
     }
 
     /// The same as [`Self::attach`] on a single node. The token may have been made by the previous
-    /// process; the number of sockets in the call's record tells whether it was used.
-    async fn attach_single_node(&self, call: &CallSid, token: &str) -> Option<Handle> {
+    /// process; the number of sockets in the call's record tells whether it was used. A call without
+    /// a record, whose process was killed before it was written, begins here.
+    async fn attach_single_node(
+        &self,
+        call: &CallSid,
+        token: &str,
+        inbound: Option<Identity>,
+    ) -> Option<Handle> {
         if let Some(handle) = self.registry.redeem(call, token) {
             return Some(handle);
         }
-        let after = self.socket_tokens.read_next(call, token, (self.clock.wall)())?;
+        let claims = self.socket_tokens.read_next(call, token, (self.clock.wall)())?;
         let retry = RetryLimit::new(self, SOCKET_LIMIT);
         while self.find(call).is_none() {
             match self.resume_from(call, None).await {
                 Ok(_) => break,
-                Err(FailoverError::Ended | FailoverError::Unknown) => return None,
+                Err(FailoverError::Unknown) => {
+                    let agent = claims.agent.as_deref()?;
+                    self.open(inbound.clone()?, Some(agent)).ok()?;
+                }
+                Err(FailoverError::Ended) => return None,
                 Err(error) => retry.wait(call, &error).await?,
             }
         }
         self.registry.until_read(call).await;
-        let handle = self.registry.admit(call, after)?;
+        let handle = self.registry.admit(call, claims.after)?;
         tracing::info!(callSid = %call, "a token of before the restart is believed");
         Some(handle)
     }

@@ -106,7 +106,7 @@ impl Calls {
     /// the call was not connected yet. In a cluster nodes share their costs every second, so the
     /// sum is current.
     fn line_since(&self, events: &[Event]) -> Option<Instant> {
-        let up = events.iter().find(|event| matches!(event.body, EventBody::Connected))?;
+        let up = events.iter().find(|event| matches!(event.body, EventBody::Connected { .. }))?;
         let now = (self.clock.now)();
         if self.cluster.is_some() {
             return Some(now);

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use phony_call::{CallSid, LegEnd, Next, Parting};
+use phony_call::{CallSid, LegEnd, LegReport, Next, Parting};
 
 use super::Calls;
 use super::failover::{FailoverError, RetryLimit};
 use super::registry::{CallMessage, Handle};
-use crate::cluster::{LegReport, Reply, Request, Unreached};
+use crate::cluster::{Reply, Request, Unreached};
 
 /// How long an answer is sought. The carrier waits for 15 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);

@@ -127,8 +127,9 @@ impl Models {
 
 /// How many sockets were attached to a call, by its events.
 fn sockets_of(events: &[Event]) -> u32 {
-    let is_one =
-        |event: &&Event| matches!(event.body, EventBody::Connected | EventBody::Resumed { .. });
+    let is_one = |event: &&Event| {
+        matches!(event.body, EventBody::Connected { .. } | EventBody::Resumed { .. })
+    };
     u32::try_from(events.iter().filter(is_one).count()).unwrap_or(u32::MAX)
 }
 

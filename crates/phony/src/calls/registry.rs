@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use phony_call::{
-    Answerer, Budget, CallSid, EndStatus, Next, NotHungUp, Presence, Progress, Refused,
+    Answerer, Budget, CallSid, EndStatus, LegReport, Next, NotHungUp, Presence, Progress, Refused,
     SupervisorId,
 };
 use serde_json::Value;
@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agent;
-use crate::cluster::{LegReport, Report, SupervisorAction};
+use crate::cluster::{Report, SupervisorAction};
 use crate::ports::CarrierPort;
 use crate::token;
 

@@ -18,8 +18,6 @@ use crate::cluster::{Cluster, OVER, Reply, Request, Unreached};
 const KNOWN_LIMIT: Duration = Duration::from_secs(1);
 /// How long to wait for Redis to record that this node was asked.
 const CLAIM_LIMIT: Duration = Duration::from_millis(150);
-/// How long to wait for the store to write the call's start.
-const KEEP_LIMIT: Duration = Duration::from_millis(500);
 /// How often, and how long apart, a call is looked up that is failing over.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -115,10 +113,6 @@ impl Calls {
         }
         let agent = self.registry.agent_of(call);
         let token = self.next_token(call).await?;
-        if self.cluster.is_none() {
-            // After a restart the token is checked against the record.
-            self.hub.flush(call, KEEP_LIMIT).await;
-        }
         Some(RingResponse::Connect { token, agent })
     }
 
@@ -221,7 +215,7 @@ impl Calls {
     /// Whether a call was ever connected, by its record; true if that cannot be read.
     async fn was_connected(&self, call: &CallSid) -> bool {
         let Ok(Some(events)) = self.history.events(call, 0).await else { return true };
-        let is_connected = |event: Event| matches!(event.body, EventBody::Connected);
+        let is_connected = |event: Event| matches!(event.body, EventBody::Connected { .. });
         events.iter().any(|event| serde_json::from_str(event).is_ok_and(is_connected))
     }
 }

@@ -36,6 +36,15 @@ pub(super) struct SocketTokens {
     tried: Mutex<VecDeque<CallSid>>,
 }
 
+/// The claims of a token that a single node signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NextClaims {
+    /// How many sockets came before.
+    pub(super) after: u32,
+    /// The agent, if no socket came before.
+    pub(super) agent: Option<String>,
+}
+
 /// The claims of a signed token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TokenClaims {
@@ -101,22 +110,35 @@ impl SocketTokens {
 
     /// Makes the token of a call's next socket on a single node. It holds how many sockets came
     /// before, so that after a restart the call's record tells whether it was used, and the first
-    /// token of a call is the same again.
-    pub(super) fn sign_next(&self, call: &CallSid, next: NextSocket, wall: Timestamp) -> String {
+    /// token of a call is the same again. The first one names the agent as well: a call whose record
+    /// was not written before a crash begins again with it.
+    pub(super) fn sign_next(
+        &self,
+        call: &CallSid,
+        next: NextSocket,
+        wall: Timestamp,
+        agent: Option<&str>,
+    ) -> String {
         let NextSocket { after, first_until } = next;
         let until = if after == 0 { first_until } else { good_from(wall.as_second()) };
-        let said = format!("{after}.{until}.");
+        let agent = agent.filter(|_| after == 0).unwrap_or_default();
+        let said = format!("{after}.{until}.{agent}");
         match self.seal(call, &said) {
             Some(seal) => format!("{said}.{seal}"),
             None => token::random(),
         }
     }
 
-    /// How many sockets came before the one of this token; `None` unless a single node signed it
-    /// for this call and it is still valid.
-    pub(super) fn read_next(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<u32> {
+    /// The claims of a token; `None` unless a single node signed it for this call and it is still
+    /// valid. The tokens of a cluster begin with a longer number.
+    pub(super) fn read_next(
+        &self,
+        call: &CallSid,
+        token: &str,
+        wall: Timestamp,
+    ) -> Option<NextClaims> {
         let Read { first, agent, .. } = self.read(call, token, wall)?;
-        if agent.is_some() { None } else { first.parse().ok() }
+        Some(NextClaims { after: first.parse().ok()?, agent: agent.map(str::to_owned) })
     }
 
     /// Redeems a token by its claims: `None` unless it was signed for this call, is still valid,
@@ -197,18 +219,25 @@ mod tests {
         assert_eq!(two.with_seal(&call, one.without_seal(&token)), token);
         assert_eq!(two.take(&call, &token, now), Some(TokenClaims { agent: None }));
         let next = |after| NextSocket { after, first_until: now.as_second() + 120 };
-        let token = one.sign_next(&call, next(0), now);
-        assert_eq!(one.sign_next(&call, next(0), "2026-01-15T12:01:00Z".parse().unwrap()), token);
-        assert_ne!(one.sign_next(&call, next(1), now), token);
-        assert_eq!(two.read_next(&call, &token, now), Some(0));
-        assert_eq!(two.read_next(&call, &one.sign_next(&call, next(7), now), now), Some(7));
+        let clerk = Some("my.clerk");
+        let token = one.sign_next(&call, next(0), now, clerk);
+        let later_on = "2026-01-15T12:01:00Z".parse().unwrap();
+        assert_eq!(one.sign_next(&call, next(0), later_on, clerk), token);
+        let seventh = one.sign_next(&call, next(7), now, clerk);
+        assert_ne!(seventh, token);
+        let claims = |after, agent: Option<&str>| {
+            Some(NextClaims { after, agent: agent.map(str::to_owned) })
+        };
+        assert_eq!(two.read_next(&call, &token, now), claims(0, clerk));
+        assert_eq!(two.read_next(&call, &seventh, now), claims(7, None));
         assert_eq!(two.read_next(&other, &token, now), None, "another call's");
         assert_eq!(two.read_next(&call, &token.replacen('0', "1", 1), now), None, "changed");
         assert_eq!(stranger.read_next(&call, &token, now), None, "not signed by us");
         assert_eq!(two.read_next(&call, &token, later), None, "too old");
         assert_eq!(two.read_next(&call, "", now), None);
         let silent = SocketTokens::new(None);
-        assert_ne!(silent.sign_next(&call, next(0), now), silent.sign_next(&call, next(0), now));
+        let unsigned = || silent.sign_next(&call, next(0), now, None);
+        assert_ne!(unsigned(), unsigned());
         assert_eq!(silent.sign(&call, "random".into(), now, None), "random");
         assert_eq!(silent.with_seal(&call, silent.without_seal("random")), "random");
         assert_eq!(silent.take(&call, &token, now), None);

@@ -140,7 +140,7 @@ impl Cluster {
         }
         match serde_json::from_str(&text) {
             Ok(NodeMessage::Ask { id, from, call, what, leg }) => {
-                let what = what.about(leg);
+                let what = what.about(leg.as_deref());
                 let name = format!("{from} {id}");
                 let known = match self.actions.begin(&name) {
                     Seen::New => None,

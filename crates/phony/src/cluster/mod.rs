@@ -49,8 +49,8 @@ pub(crate) use handler::Handler;
 pub(crate) use nodes::machine;
 pub use nodes::{NodeInfo, NodeStatus};
 pub(crate) use presence::SEEN;
-pub use protocol::{LegReport, Report, SupervisorAction};
 pub(crate) use protocol::{Reply, Request};
+pub use protocol::{Report, SupervisorAction};
 pub use safety::SharedList;
 
 /// How often a node renews its heartbeat.

@@ -2,7 +2,8 @@
 //! understand them during a rolling restart.
 
 use phony_call::{
-    Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused, SupervisorId,
+    Action, Answerer, CallSid, EndStatus, LegEnd, LegId, LegReport, Next, Progress, Refused,
+    SupervisorId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +15,6 @@ pub struct SupervisorAction {
     /// The supervisor, if known.
     #[serde(default)]
     pub by: Option<SupervisorId>,
-}
-
-/// The carrier's question how a call continues after a line, or a leg that it dialled, has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LegReport {
-    /// How it ended.
-    pub end: LegEnd,
-    /// The carrier's id of the line, or of the leg that was dialled.
-    pub leg: Option<String>,
 }
 
 /// A message to one node.
@@ -101,13 +93,14 @@ impl Request {
     /// The leg that the request is about, if the carrier has named it.
     pub(super) fn leg(&self) -> Option<&str> {
         match self {
-            Self::LegEnded(report) => report.leg.as_deref(),
+            Self::LegEnded(report) => report.leg.as_ref().map(LegId::as_str),
             Self::Act(_) | Self::Report(_) | Self::Token | Self::Release => None,
         }
     }
 
     /// The same request about this leg.
-    pub(super) fn about(self, leg: Option<String>) -> Self {
+    pub(super) fn about(self, leg: Option<&str>) -> Self {
+        let leg = leg.and_then(|leg| LegId::parse(leg).ok());
         match self {
             Self::LegEnded(LegReport { end, .. }) => Self::LegEnded(LegReport { end, leg }),
             other @ (Self::Act(_) | Self::Report(_) | Self::Token | Self::Release) => other,

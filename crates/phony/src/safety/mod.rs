@@ -156,7 +156,7 @@ impl Safety {
     pub fn observe(&self, event: &Event, now: Instant) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "few events concern the rules")]
         match &event.body {
-            EventBody::Connected => self.spend.begun(&event.call, now),
+            EventBody::Connected { .. } => self.spend.begun(&event.call, now),
             EventBody::Usage { cost_usd, .. } => self.spend.used(*cost_usd, event.at),
             EventBody::SessionEnd { .. } => self.spend.ended(&event.call, now, event.at),
             EventBody::CommandExecuted { command: CommandName::DoNotCall, value, .. } => {

@@ -30,7 +30,10 @@ impl Call {
         // The model must see the result of a tool call.
         let again = tool.is_some();
         let reason = reason.to_owned();
-        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
+        self.emit(
+            now,
+            EventBody::CommandRejected { command, value, by: By::Ai, reason, tool, leg: None },
+        );
         if let Some(reply) = self.reply() {
             reply.again |= again;
         }
@@ -98,7 +101,10 @@ impl Call {
             reply.again |= reply.exit.is_none() && !kept;
         }
         let (command, reason) = (name.as_str().to_owned(), REPEATED.to_owned());
-        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
+        self.emit(
+            now,
+            EventBody::CommandRejected { command, value, by: By::Ai, reason, tool, leg: None },
+        );
     }
 
     /// Whether the model may do this, whatever a caller has talked it into.
@@ -124,8 +130,14 @@ impl Call {
     pub(super) fn do_command(&mut self, now: Instant, command: Command, tool: Option<ToolRef>) {
         if let Err(reason) = self.allow(&command) {
             let (name, value) = (command.name().as_str().to_owned(), command.value());
-            let rejected =
-                EventBody::CommandRejected { command: name, value, by: By::Ai, reason, tool };
+            let rejected = EventBody::CommandRejected {
+                command: name,
+                value,
+                by: By::Ai,
+                reason,
+                tool,
+                leg: None,
+            };
             self.emit(now, rejected);
             if let Some(reply) = self.reply() {
                 reply.again = true;
@@ -185,7 +197,10 @@ impl Call {
             Exit::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
         };
         let (command, reason) = (name.as_str().to_owned(), because.to_owned());
-        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
+        self.emit(
+            now,
+            EventBody::CommandRejected { command, value, by: By::Ai, reason, tool, leg: None },
+        );
     }
 }
 

@@ -30,7 +30,7 @@ use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::in_call;
 
-use self::legs::{AmbiguousReport, Legs};
+use self::legs::AmbiguousReport;
 use self::record::Record;
 use self::signals::Signals;
 pub use hang_up::HangUp;
@@ -146,7 +146,6 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
         publisher: record.publisher.clone(),
         tasks,
         line: None,
-        legs: Legs::default(),
         ambiguous: Vec::new(),
         model: None,
         open_model,
@@ -179,7 +178,6 @@ struct CallActor {
     publisher: Publisher,
     tasks: TaskSet,
     line: Option<CarrierPort>,
-    legs: Legs,
     ambiguous: Vec<AmbiguousReport>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
@@ -305,7 +303,6 @@ impl CallActor {
             CallMessage::AmbiguityTimeout => self.reject_ambiguous(),
             CallMessage::Attach(mut line) => {
                 self.ensure_model();
-                self.legs.connect(line.leg.take());
                 self.run(line.task.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
@@ -367,7 +364,8 @@ impl CallActor {
                         outbound.observe(&event, now());
                     }
                     self.publisher.publish(&event);
-                    if matches!(event.body, EventBody::Connected | EventBody::Resumed { .. }) {
+                    if matches!(event.body, EventBody::Connected { .. } | EventBody::Resumed { .. })
+                    {
                         // After a restart the record must show that the token was used.
                         self.publisher.hurry();
                     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use phony_call::{FromCarrier, Next, ToCarrier};
+use phony_call::{FromCarrier, LegId, Next, ToCarrier};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
 use tokio::time::timeout;
@@ -95,6 +95,8 @@ pub(crate) struct Departure {
 struct Line {
     socket: Socket,
     peer: Peer,
+    /// The peer's id for the line, until the call knows it.
+    id: Option<LegId>,
     port: CarrierEnd,
     /// Reused for every frame.
     frame: String,
@@ -103,10 +105,10 @@ struct Line {
 }
 
 /// A line over a socket, which carries the call until the socket ends. Then `after` runs, with how
-/// the call ended the line if it did so by itself. `leg` is the peer's id of the line.
+/// the call ended the line if it did so by itself. `id` is the peer's for the line.
 pub(crate) fn line<F>(
     socket: Socket,
-    (peer, leg): (Peer, Option<String>),
+    (peer, id): (Peer, Option<LegId>),
     kill: CancellationToken,
     after: impl FnOnce(Option<Departure>) -> F + Send + 'static,
 ) -> CarrierPort
@@ -114,12 +116,12 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let (port, end) = ports::carrier();
-    let mut line = Line { socket, peer, port: end, frame: String::new(), leaving: None };
+    let mut line = Line { socket, peer, id, port: end, frame: String::new(), leaving: None };
     let task = Task::new(async move {
         let departure = line.carry(&kill).await;
         after(departure).await;
     });
-    CarrierPort { leg, task: Some(task), ..port }
+    CarrierPort { task: Some(task), ..port }
 }
 
 impl Line {
@@ -147,7 +149,7 @@ impl Line {
     }
 
     async fn relay(&mut self, kill: &CancellationToken) -> SocketEnd {
-        drop(self.port.events.send(FromCarrier::Connected).await);
+        drop(self.port.events.send(FromCarrier::Connected { line: self.id.take() }).await);
         let mut heartbeat = match self.peer {
             Peer::Carrier => Heartbeat::of_carrier(),
             Peer::Page => Heartbeat::start(),

@@ -48,7 +48,7 @@ pub(in crate::cli) fn describe(body: &EventBody) -> Option<String> {
         EventBody::Release { .. } => "the agent goes on".to_owned(),
         EventBody::Dtmf { digit } => format!("the caller presses {digit}"),
         EventBody::HandedOver => "another server goes on".to_owned(),
-        EventBody::Resumed { gap_ms } => format!("the line is back after {gap_ms} ms"),
+        EventBody::Resumed { gap_ms, .. } => format!("the line is back after {gap_ms} ms"),
         EventBody::Error { code, message, .. } => {
             format!("trouble: {} ({})", clean(message), clean(code))
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use phony_call::{CallSid, Direction, Identity, Next, recorded_party};
+use phony_call::{CallSid, Direction, Identity, LegId, Next, recorded_party};
 use phony_wire::twilio::relay::Setup;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -41,7 +41,7 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
         Some(setup) => admit(&app, setup).await,
         None => None,
     };
-    let session = first.as_ref().map(|setup| setup.session_id.clone()).filter(|id| !id.is_empty());
+    let session = first.as_ref().and_then(|setup| LegId::parse(&setup.session_id).ok());
     let Some((handle, call)) = admitted else {
         metrics::counter!("phony_relay_sockets_refused_total").increment(1);
         if first.is_some() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use phony_call::{
-    Answerer, CallSid, Direction, EndStatus, Identity, LegEnd, Parting, PhoneNumber, Phrases,
-    Progress, recorded_party,
+    Answerer, CallSid, Direction, EndStatus, Identity, LegEnd, LegId, LegReport, Parting,
+    PhoneNumber, Phrases, Progress, recorded_party,
 };
 use phony_wire::twilio::webhook::{
     AnsweredBy, CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd,
@@ -20,7 +20,7 @@ use super::gate::Signed;
 use crate::app::App;
 use crate::calls::{Draining, RingResponse};
 use crate::carriers::TWILIO;
-use crate::cluster::{LegReport, Report};
+use crate::cluster::Report;
 use crate::http::error::{ApiError, ErrorBody};
 use crate::outbound::CallLocation;
 
@@ -242,7 +242,7 @@ fn leg_report(form: &Form) -> LegReport {
         LegEnd::Dialled { .. } => form.get("DialCallSid"),
         LegEnd::Completed | LegEnd::Left(_) | LegEnd::Failed => form.get("SessionId"),
     };
-    LegReport { end, leg: leg.filter(|leg| !leg.is_empty()).map(str::to_owned) }
+    LegReport { end, leg: leg.and_then(|leg| LegId::parse(leg).ok()) }
 }
 
 fn leg_end(form: &Form) -> LegEnd {

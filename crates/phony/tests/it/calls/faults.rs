@@ -35,7 +35,7 @@ async fn a_line_that_takes_no_words_is_let_go() {
     model.ready().await;
     let call = CallSid::parse("CA1").unwrap();
     let (port, end) = ports::carrier();
-    end.events.send(FromCarrier::Connected).await.unwrap();
+    end.events.send(FromCarrier::Connected { line: None }).await.unwrap();
     let handle = server.running.app.calls.find(&call).unwrap();
     assert!(handle.send(CallMessage::Attach(port)).await);
     let press = async || {

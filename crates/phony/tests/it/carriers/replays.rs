@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::support::redis::RedisServer;
 use crate::support::server::{
-    AUTH_TOKEN, CALLED, CALLER, HOST, JsonSocket, TestServer, setup, token_of,
+    AUTH_TOKEN, CALLED, CALLER, HOST, JsonSocket, TestServer, setup, stored, token_of,
 };
+use crate::support::wait::eventually;
 
 const CALL: [(&str, &str); 4] =
     [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED), ("CallStatus", "in-progress")];
@@ -82,6 +83,47 @@ async fn a_repeated_report_of_a_lost_line_leaves_the_next_one_alone() {
     assert_eq!(failed(&server, FIRST).await.verbs, []);
     let mut line = connect(&server, &twiml, THIRD).await;
     assert_eq!(line.utterance().await, BACK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lines_of_a_call_are_known_after_a_restart() {
+    let server = TestServer::start().await;
+    let twiml = server.ring("CA1").await;
+    let mut line = connect(&server, &twiml, FIRST).await;
+    line.utterance().await;
+    drop(line);
+    let twiml = failed(&server, FIRST).await;
+    let mut line = connect(&server, &twiml, SECOND).await;
+    assert_eq!(line.utterance().await, BACK);
+    eventually(async || {
+        let events = stored(server.data(), "CA1").await;
+        events.iter().any(|event| event["type"] == "resumed").then_some(())
+    })
+    .await;
+    let server = server.after_crash(true).await;
+    assert_eq!(failed(&server, FIRST).await.verbs, [], "a repeat");
+    let twiml = failed(&server, SECOND).await;
+    assert!(matches!(twiml.verbs.as_slice(), [Verb::Connect(_)]), "{twiml:?}");
+    assert_eq!(failed(&server, FIRST).await.verbs, [], "a repeat");
+    let mut line = connect(&server, &twiml, THIRD).await;
+    assert_eq!(line.utterance().await, BACK);
+    is_left_alone_by(&server, SECOND).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_begins_although_its_record_was_lost_with_the_server() {
+    let server = TestServer::start().await;
+    let twiml = server.ring("CA1").await;
+    let server = server.after_crash(false).await;
+    let mut line = connect(&server, &twiml, FIRST).await;
+    assert!(line.utterance().await.starts_with("Hello"));
+    let (_, call) = server.get("/calls/CA1").await;
+    assert_eq!((&call["from"], &call["to"]), (&json!(CALLER), &json!(CALLED)));
+    // The token has been used.
+    let mut second = connect(&server, &twiml, SECOND).await;
+    assert_eq!(second.closed().await, Some(1008));
+    line.prompt("Hello?").await;
+    assert_eq!(server.running.app.calls.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

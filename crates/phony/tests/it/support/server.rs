@@ -72,6 +72,21 @@ impl TestServer {
         build(self.variables, self.data, None).await
     }
 
+    /// The server that is started after this one was killed at this moment; without `record`, before
+    /// it had written anything.
+    pub(crate) async fn after_crash(self, record: bool) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(self.data.path()).unwrap().map(|file| file.unwrap()) {
+            let is_of_store = file.file_name().to_str().unwrap().starts_with(sqlite::FILE);
+            if record && is_of_store {
+                std::fs::copy(file.path(), data.path().join(file.file_name())).unwrap();
+            }
+        }
+        self.running.kill();
+        in_time(self.running.join()).await;
+        build(self.variables, data, None).await
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
