@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use crate::support::program::{Done, Run, Serving, free_port};
+use crate::support::wait::eventually;
 
 /// A user that owns nothing.
 const NOBODY: u32 = 65534;
@@ -60,11 +61,17 @@ fn a_second_server_is_refused_and_told_who_has_the_folder() {
     drop(serving(&data));
 }
 
-#[test]
-fn a_demonstration_has_a_folder_of_its_own() {
+#[tokio::test]
+async fn a_demonstration_has_a_folder_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().display().to_string();
     let (_server, _) = serving(&data);
+    // The log is written in the background, and this is its last line.
+    eventually(async || {
+        let log = std::fs::read_to_string(folder.path().join("call.log")).unwrap_or_default();
+        log.contains("server started").then_some(())
+    })
+    .await;
     let before = contents(folder.path());
     let port = free_port().to_string();
     let demo = Run::new(&["demo", "--auto", "--speed", "8"]).with("PHONY_DATA_DIR", &data);
