@@ -155,20 +155,7 @@ impl Call {
     }
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
-        let has_line = match &self.state {
-            State::Listening { .. }
-            | State::Replying(_)
-            | State::OnHold
-            | State::HumanSpeaks
-            | State::Ending(_) => true,
-            State::Ringing
-            | State::Lost { .. }
-            | State::HangingUp(_)
-            | State::Transferring { .. }
-            | State::HandedOver
-            | State::Ended => false,
-        };
-        if !has_line {
+        if !self.has_line() {
             return self.keep_hanging_up(now, EndReason::SupervisorEnded, By::Supervisor);
         }
         self.record_last(now);

@@ -38,7 +38,7 @@ impl Call {
     }
 
     /// Whether the caller is connected, as far as the call knows.
-    fn has_line(&self) -> bool {
+    pub(super) fn has_line(&self) -> bool {
         match self.state {
             State::Listening { .. }
             | State::Replying(_)
