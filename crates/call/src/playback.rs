@@ -188,7 +188,9 @@ impl Playback {
             return None;
         }
         letters(stretch).next()?;
-        let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
+        let of_queue =
+            |(at, u): (usize, &Utterance)| Some((at, find_prefix(u.unheard(), stretch)?));
+        let exact = self.queue.iter().enumerate().find_map(of_queue);
         // Once the queue sounds, only what was ahead of it can still be reported.
         let settled = self.ahead_until.is_some() || self.sounding.is_none() || exact.is_none();
         if settled && let Some(end) = find_prefix(&self.settled, stretch) {
@@ -208,16 +210,17 @@ impl Playback {
             return None;
         }
         let first = || self.queue.iter().position(|u| letters(u.unheard()).next().is_some());
-        let at = exact.or_else(first)?;
+        let at = exact.map(|(at, _)| at).or_else(first)?;
         for earlier in self.queue.iter_mut().take(at) {
             earlier.all_heard();
         }
         self.ahead_until = None;
         self.sounding = Some(now);
         let utterance = self.queue.get_mut(at)?;
-        let rest = utterance.unheard();
-        let by_words = || words_in(rest, count_words(stretch));
-        utterance.heard += find_prefix(rest, stretch).unwrap_or_else(by_words);
+        utterance.heard += match exact {
+            Some((_, end)) => end,
+            None => words_in(utterance.unheard(), count_words(stretch)),
+        };
         utterance.turn
     }
 

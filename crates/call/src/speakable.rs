@@ -161,8 +161,9 @@ impl Speakable {
             '|' => Step::Silent(1, " "),
             '&' => entity(rest, end),
             c if c.is_ascii_alphabetic() && !after_word => {
-                function(rest, end).unwrap_or(Step::Pass(1))
+                function(rest, end).unwrap_or_else(|| rest_of_word(rest))
             }
+            c if c.is_ascii_alphanumeric() => rest_of_word(rest),
             c => Step::Pass(c.len_utf8()),
         }
     }
@@ -277,7 +278,7 @@ pub(crate) fn is_audible(text: &str) -> bool {
 /// become spaces.
 pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| is_inaudible(c) || is_line_end(c) || c == '\t';
-    if !text.contains(is_bad) {
+    if is_printable_ascii(text) || !text.contains(is_bad) {
         return Cow::Borrowed(text);
     }
     let kept = text.chars().filter_map(|c| match c {
@@ -292,10 +293,15 @@ pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
 /// filter needs, such as line ends, remain.
 pub(crate) fn without_invisible(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| is_inaudible(c) && !is_line_end(c) && !matches!(c, '\t' | '\u{1b}');
-    if !text.contains(is_bad) {
+    if is_printable_ascii(text) || !text.contains(is_bad) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().filter(|c| !is_bad(*c)).collect())
+}
+
+/// Whether the text is what most words are, for which no other question needs to be asked.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn is_line_end(c: char) -> bool {
@@ -312,6 +318,12 @@ fn is_inaudible(c: char) -> bool {
             | '\u{fff9}'..='\u{ffff}' | '\u{fdd0}'..='\u{fdef}' | '\u{e000}'..='\u{f8ff}'
             | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{10ffff}')
         || u32::from(c) & 0xfffe == 0xfffe
+}
+
+/// Passes the letters and digits up to the next other character, none of which is looked at for
+/// itself.
+fn rest_of_word(rest: &str) -> Step {
+    Step::Pass(rest.bytes().take_while(u8::is_ascii_alphanumeric).count())
 }
 
 /// At most this many of the first bytes, ending at a character boundary.

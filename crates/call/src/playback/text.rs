@@ -40,21 +40,25 @@ pub(super) fn letters(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
 /// How many bytes at the start of `text` have the same letters and digits as all of `start`,
 /// including the punctuation that follows them.
 pub(super) fn find_prefix(text: &str, start: &str) -> Option<usize> {
-    let mut ours = letters(text);
-    let mut end = 0;
-    for (_, theirs) in letters(start) {
-        let (behind, c) = ours.next()?;
-        if c != theirs {
-            return None;
-        }
-        end = behind;
-    }
+    let end = if text.starts_with(start) {
+        after_last_letter(start)
+    } else {
+        let mut ours = letters(text);
+        letters(start).try_fold(0, |_, (_, theirs)| {
+            ours.next().filter(|(_, c)| *c == theirs).map(|(behind, _)| behind)
+        })?
+    };
     // The prefix may end within a word, if the carrier has cut the word in two. Closing punctuation
     // belongs to what was heard.
     let tail = &text[end..];
     let punctuation =
         tail.find(|c: char| c.is_alphanumeric() || c.is_whitespace()).unwrap_or(tail.len());
     Some(end + punctuation)
+}
+
+fn after_last_letter(text: &str) -> usize {
+    let last = text.char_indices().rfind(|(_, c)| c.is_alphanumeric());
+    last.map_or(0, |(at, c)| at + c.len_utf8())
 }
 
 pub(super) fn count_words(text: &str) -> usize {

@@ -104,6 +104,14 @@ enum Named {
 }
 
 fn named(text: &str) -> Named {
+    let begins = |word: &&str| {
+        let (word, text) = (word.as_bytes().first(), text.as_bytes().first());
+        word.zip(text).is_some_and(|(word, text)| word.eq_ignore_ascii_case(text))
+    };
+    // Most words of a reply are decided by their first letter.
+    if !text.is_empty() && !PREFIXES.iter().chain(&NAMES).any(begins) {
+        return Named::Not;
+    }
     let lower = first_bytes(text, 32).to_ascii_lowercase();
     let mut begun = false;
     for prefix in PREFIXES {
