@@ -37,8 +37,10 @@ screenshots: ## take the pictures of the documentation, from recorded events (PI
 bench: ## benchmark the call, the parsers and the writers
 	cargo bench --package phony-call --package phony-wire
 
-measure: ## run the tests that take minutes: 100,000 stored calls, 1,000 calls with a store, a rolling restart under 300
+measure: ## run what measures time, or takes minutes: 100,000 stored calls, 1,000 calls with a store, a rolling restart under 300, how smooth the page is
 	cargo nextest run --release --package phony --profile measure --run-ignored only --no-capture
+	cargo build --quiet --workspace --bins
+	cd dashboard && npm run --silent measure
 
 load: ## measure 1,000 relay calls on loopback, and a bare two-socket copy as the baseline
 	cargo build --release --package phony

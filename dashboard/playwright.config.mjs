@@ -7,9 +7,10 @@ export default defineConfig({
   projects: [
     { name: "recorded", testDir: "e2e/recorded" },
     { name: "live", testDir: "e2e/live" },
+    // How smooth the page is; run alone, by one worker.
+    { name: "measure", testDir: "e2e/measure" },
   ],
-  // One after the other: the smoothness of a page cannot be measured beside another.
-  workers: 1,
+  workers: 2,
   retries: 0,
   timeout: 180_000,
   forbidOnly: true,

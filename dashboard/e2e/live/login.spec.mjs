@@ -1,6 +1,5 @@
 // Who gets in, how, and how soon something is seen.
 import assert from "node:assert/strict";
-import { measured } from "../support/measured.mjs";
 import { TOKEN } from "../support/test-server.mjs";
 import { button, field, send, test } from "./fixtures.mjs";
 
@@ -39,10 +38,7 @@ test("the link from the terminal logs in once", async ({ phony, somebody }) => {
   await second.close();
 });
 
-test("the page comes with its policy, and is painted within a second", async ({
-  phony,
-  somebody,
-}) => {
+test("the page comes with its policy", async ({ phony }) => {
   const page = await fetch(`${phony.origin}/dashboard/`);
   const policy = page.headers.get("content-security-policy");
   assert.match(policy, /default-src 'none'/);
@@ -52,18 +48,4 @@ test("the page comes with its policy, and is painted within a second", async ({
   const asset = /assets\/[^"]+\.js/.exec(await page.text())[0];
   const script = await fetch(`${phony.origin}/dashboard/${asset}`);
   assert.match(script.headers.get("cache-control"), /immutable/);
-  const paints = [];
-  for (let at = 0; at < 3; at += 1) {
-    const cold = await somebody();
-    const opened = await cold.open("/");
-    await opened.getByRole("region", { name: "Live calls", exact: true }).waitFor();
-    paints.push(
-      await opened.evaluate(
-        () => performance.getEntriesByName("first-contentful-paint")[0].startTime,
-      ),
-    );
-    await cold.close();
-  }
-  measured({ firstPaintMs: paints.map(Math.round) });
-  assert(Math.min(...paints) < 1_000, `painted after ${paints} ms`);
 });

@@ -1,5 +1,6 @@
 // What a call’s page shows, come what may.
 import assert from "node:assert/strict";
+import { readBack } from "../support/in-page.mjs";
 import { call, DESK, sidOf, test } from "./fixtures.mjs";
 
 test("an ended call is its record: what came of it, how fast, what it cost, to take away and share", async ({
@@ -132,4 +133,17 @@ test("a reader who scrolled away is not moved", async ({ site }) => {
   assert(Math.abs((await log.evaluate((box) => box.scrollTop)) - before) < 40);
   await page.getByRole("button", { name: "3 new lines" }).click();
   await page.locator("[data-who]", { hasText: "(300)" }).waitFor();
+});
+
+test("of a transcript of two thousand turns only what is seen is drawn", async ({ site }) => {
+  const context = await site.browser.newContext({ viewport: DESK });
+  const page = await context.newPage();
+  site.watch(page);
+  await page.goto(`${site.origin}/dashboard${call(8)}?quiet&long=2000`);
+  await page.locator("[data-who]", { hasText: "(2000)" }).waitFor();
+  await page.evaluate(readBack);
+  const drawn = await page.locator("[data-who]").count();
+  assert(drawn < 80, `${drawn} lines are drawn`);
+  assert.equal(await page.locator("[data-who]", { hasText: "(2000)" }).count(), 0);
+  await context.close();
 });

@@ -80,3 +80,17 @@ export function fakeSpeech() {
   });
   Object.defineProperty(window, "speechSynthesis", { value: speech });
 }
+
+/** Runs in the page: scrolls the transcript back by a hundred steps. */
+export function readBack() {
+  const box = document.querySelector("[role=log]");
+  let step = 0;
+  return new Promise((done) => {
+    const timer = setInterval(() => {
+      box.scrollTop -= 400;
+      if (++step < 100) return;
+      clearInterval(timer);
+      done();
+    }, 25);
+  });
+}
