@@ -26,7 +26,7 @@ purity() {
 }
 
 # Rooms import only rooms above them, and no folder has an import cycle.
-layers() { cargo test --quiet --package phony --test layers; }
+layers() { cargo test --quiet --workspace --test layers; }
 
 # Every dependency of a crate is named somewhere in it.
 unused() {
