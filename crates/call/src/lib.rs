@@ -111,8 +111,10 @@ pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
     Source, Speaker, Stage, ToolRef, Where,
 };
-pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, LegId, SupervisorId, TurnId, masked};
-pub use model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel};
+pub use ids::{
+    CallSid, Digits, Invalid, ItemId, ItemKind, LegId, SupervisorId, TurnId, UtteranceId, masked,
+};
+pub use model::{Clip, Fault, FromModel, Item, ItemBody, Outcome, ToModel, Traits};
 pub use party::recorded_party;
 pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::dialing::Transfers;
 use crate::event::CommandName;
+use crate::model::Traits;
 use crate::usage::Prices;
 
 /// Limits and timings of a call. The defaults suit the telephone.
@@ -169,6 +170,11 @@ pub struct Agent {
     pub disclosure: Option<String>,
     /// The message left on an answering machine; `None` hangs up.
     pub voicemail: Option<String>,
+    /// What its model can do.
+    pub traits: Traits,
+    /// On a line that carries sound: how long the caller must speak before what is played is cut
+    /// off. Zero cuts at once.
+    pub interrupt_after: Duration,
 }
 
 impl Agent {
@@ -194,6 +200,8 @@ impl Agent {
             companion: None,
             disclosure: None,
             voicemail: None,
+            traits: Traits::Text,
+            interrupt_after: Duration::ZERO,
         }
     }
 }

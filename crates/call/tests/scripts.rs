@@ -276,6 +276,17 @@ impl Run {
             let words = match output {
                 Output::Carrier(order) => format!("carrier   {}", carrier_words(&order)),
                 Output::Model(ToModel::Cancel { turn }) => format!("model     cancel {turn}"),
+                Output::Model(ToModel::Hear(audio)) => format!("model     hear {} ms", ms(audio)),
+                Output::Model(ToModel::Speak { words, text }) => {
+                    format!("model     speak {words} {text:?}")
+                }
+                Output::Model(ToModel::Hush { words }) => format!("model     hush {words}"),
+                Output::Model(ToModel::Truncate { turn, part, heard }) => {
+                    format!("model     truncate {turn} part {part} at {} ms", heard.as_millis())
+                }
+                Output::Model(ToModel::Forget { turn, part }) => {
+                    format!("model     forget {turn} part {part}")
+                }
                 Output::Model(ToModel::Respond { turn, context }) => {
                     let known = self.context.iter().zip(&context).take_while(|(a, b)| a == b);
                     let news: Vec<String> =
@@ -484,13 +495,16 @@ fn carrier_words(order: &ToCarrier) -> String {
             words
         }
         ToCarrier::Press(digits) => format!("press {digits}"),
+        ToCarrier::Play(audio) => format!("play {} ms", ms(audio)),
+        ToCarrier::Mark(mark) => format!("mark {mark}"),
+        ToCarrier::Clear => "clear".to_owned(),
         ToCarrier::Leave(next) => format!("leave: {}", next_words(next)),
     }
 }
 
 fn item_words(item: &Item) -> String {
     match &item.body {
-        ItemBody::User(text) => format!("user {text:?}"),
+        ItemBody::User { text, .. } => format!("user {text:?}"),
         ItemBody::Assistant { text, verbatim: Some(turn) } => format!("own {turn} {text:?}"),
         ItemBody::Assistant { text, verbatim: None } => format!("said {text:?}"),
         ItemBody::Note(text) => format!("note {text:?}"),
@@ -540,4 +554,9 @@ fn the_commands_have_their_names() {
         assert_eq!(serde_json::to_value(name).unwrap(), word);
         assert_eq!(name.as_str(), word);
     }
+}
+
+/// How long the sound lasts.
+fn ms(audio: &[u8]) -> usize {
+    audio.len() / 8
 }

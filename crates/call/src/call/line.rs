@@ -19,6 +19,7 @@ impl Call {
             FromCarrier::Said { text, last } => self.on_said(now, text, last),
             FromCarrier::Pressed { digit } => self.on_pressed(now, digit),
             FromCarrier::Interrupted { heard } => self.on_interrupted(now, &heard),
+            FromCarrier::Audio(_) | FromCarrier::Marked(_) => self.unexpected(),
             FromCarrier::Played { text } => self.on_played(now, &text),
             FromCarrier::AgentSpeaking(on) => self.on_agent_speaking(now, on),
             FromCarrier::CallerSpeaking(on) => self.on_caller_speaking(now, on),

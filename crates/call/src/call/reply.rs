@@ -67,6 +67,11 @@ impl Call {
                     self.on_text(now, &text);
                 }
             }
+            FromModel::Audio { .. }
+            | FromModel::AudioDone { .. }
+            | FromModel::CallerSpeaking(_)
+            | FromModel::CallerSaid { .. }
+            | FromModel::Understood { .. } => self.unexpected(),
             FromModel::Tool { turn, call_id, name, arguments } => {
                 if self.is_current(turn) {
                     self.on_tool(now, ToolRef { call_id, name, arguments });

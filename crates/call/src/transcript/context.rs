@@ -16,8 +16,10 @@ impl Transcript {
             let id = |kind| ItemId::new(kind, entry.seq, place);
             match &entry.body {
                 EntryBody::Caller(text) => {
-                    items
-                        .push(Item { id: id(ItemKind::Entry), body: ItemBody::User(text.clone()) });
+                    items.push(Item {
+                        id: id(ItemKind::Entry),
+                        body: ItemBody::User { text: text.clone(), heard: None },
+                    });
                 }
                 EntryBody::Keys(keys) => items.push(Item {
                     id: ItemId::new(ItemKind::Keys, entry.seq, part(keys.len())),

@@ -258,6 +258,8 @@ impl Line {
                     self.socket.flush().await?;
                     return Ok(Some(next));
                 }
+                // The call orders no sound from a line that carries words.
+                ToCarrier::Play(_) | ToCarrier::Mark(_) | ToCarrier::Clear => {}
                 ToCarrier::Press(digits) => {
                     self.feed(&ToTwilio::SendDigits { digits: digits.as_str().into() }).await?;
                 }

@@ -112,7 +112,14 @@ impl Adapter {
                         PortEvent::Command(ToModel::Cancel { turn }) => {
                             self.waiting.take_if(|request| request.turn == turn);
                         }
-                        PortEvent::Delivered => {}
+                        PortEvent::Command(
+                            ToModel::Hear(_)
+                            | ToModel::Speak { .. }
+                            | ToModel::Hush { .. }
+                            | ToModel::Truncate { .. }
+                            | ToModel::Forget { .. },
+                        )
+                        | PortEvent::Delivered => {}
                         PortEvent::Closed => return Err(Next::Stop),
                     },
                     result = &mut attempt => break result,
@@ -167,6 +174,13 @@ impl Adapter {
                     PortEvent::Command(ToModel::Cancel { turn }) => {
                         session.turns.cancel(now(), timing, turn, &mut out);
                     }
+                    PortEvent::Command(
+                        ToModel::Hear(_)
+                        | ToModel::Speak { .. }
+                        | ToModel::Hush { .. }
+                        | ToModel::Truncate { .. }
+                        | ToModel::Forget { .. },
+                    ) => {}
                     PortEvent::Delivered => session.restart_timeouts(now(), timing),
                     PortEvent::Closed => return self.close(session, CloseReason::CallOver).await,
                 },
@@ -279,7 +293,15 @@ impl Adapter {
                 PortEvent::Command(ToModel::Respond { turn, .. }) => {
                     self.send_failed(Some(turn), error.clone());
                 }
-                PortEvent::Command(ToModel::Cancel { .. }) | PortEvent::Delivered => {}
+                PortEvent::Command(
+                    ToModel::Cancel { .. }
+                    | ToModel::Hear(_)
+                    | ToModel::Speak { .. }
+                    | ToModel::Hush { .. }
+                    | ToModel::Truncate { .. }
+                    | ToModel::Forget { .. },
+                )
+                | PortEvent::Delivered => {}
                 PortEvent::Closed => return,
             }
         }

@@ -238,7 +238,7 @@ fn stand_ins(
         ItemBody::ToolCall(tool) => found(&Origin::Called(tool.call_id.as_str().into())),
         ItemBody::ToolResult { .. }
         | ItemBody::Assistant { verbatim: None, .. }
-        | ItemBody::User(_)
+        | ItemBody::User { .. }
         | ItemBody::Note(_) => return created,
     };
     indexes.extend(created);
@@ -250,7 +250,7 @@ fn stand_ins(
 /// text is pointless.
 fn worth_sending(item: &Item, context: &[Item]) -> bool {
     match &item.body {
-        ItemBody::User(text) | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
+        ItemBody::User { text, .. } | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
             !text.trim().is_empty()
         }
         ItemBody::ToolCall(_) => true,

@@ -14,7 +14,7 @@ pub(crate) fn create<'a>(id: &Name, position: &Position, body: &'a ItemBody) -> 
     };
     let id = Some(id.to_string().into());
     let item = match body {
-        ItemBody::User(text) => realtime::Item::User { id, text: (&**text).into() },
+        ItemBody::User { text, .. } => realtime::Item::User { id, text: (&**text).into() },
         ItemBody::Assistant { text, .. } => {
             realtime::Item::Assistant { id, text: (&**text).into() }
         }

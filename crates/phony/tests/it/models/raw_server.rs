@@ -79,7 +79,7 @@ impl RawServer {
     async fn respond(&self, turn: u32, texts: &[&str]) {
         let item = |(n, text): (u64, &&str)| Item {
             id: ItemId::new(ItemKind::Entry, n, 0),
-            body: ItemBody::User((*text).into()),
+            body: ItemBody::User { text: (*text).into(), heard: None },
         };
         let context = (0..).zip(texts).map(item).collect();
         let order = ToModel::Respond { turn: TurnId(turn), context };

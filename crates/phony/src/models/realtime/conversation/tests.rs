@@ -12,7 +12,7 @@ fn id(short: &str) -> ItemId {
 }
 
 fn user(short: &str, text: &str) -> Item {
-    Item { id: id(short), body: ItemBody::User(text.into()) }
+    Item { id: id(short), body: ItemBody::User { text: text.into(), heard: None } }
 }
 
 fn note(short: &str, text: &str) -> Item {
@@ -193,7 +193,7 @@ impl Server {
 
 fn words(body: &ItemBody) -> String {
     match body {
-        ItemBody::User(text) | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
+        ItemBody::User { text, .. } | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
             text.to_string()
         }
         ItemBody::ToolCall(tool) => format!("call {}", tool.call_id),

@@ -33,7 +33,7 @@ impl Connection {
 
     fn ask(&mut self, turn: u32) -> Output {
         let id = ItemId::new(ItemKind::Entry, turn.into(), 0);
-        let body = ItemBody::User("Hello".into());
+        let body = ItemBody::User { text: "Hello".into(), heard: None };
         self.ask_with(turn, vec![Item { id, body }])
     }
 
@@ -160,7 +160,7 @@ fn a_cancelled_reply_is_never_taken_for_a_whole_one() {
         }
         connection.done(&json!({"id": "resp_1", "status": "completed"}));
         let id = ItemId::new(ItemKind::Entry, 1, 0);
-        let user = Item { id, body: ItemBody::User("Hello".into()) };
+        let user = Item { id, body: ItemBody::User { text: "Hello".into(), heard: None } };
         let out = connection.ask_with(2, vec![user, said(1)]);
         let replaced = ["conversation.item.delete", "conversation.item.create", "response.create"];
         assert_eq!(sent(&out), if cancelled { &replaced[..] } else { &replaced[2..] });
