@@ -276,7 +276,9 @@ impl Run {
             let words = match output {
                 Output::Carrier(order) => format!("carrier   {}", carrier_words(&order)),
                 Output::Model(ToModel::Cancel { turn }) => format!("model     cancel {turn}"),
-                Output::Model(ToModel::Hear(audio)) => format!("model     hear {} ms", ms(audio)),
+                Output::Model(ToModel::Hear(audio)) => {
+                    format!("model     hear {} ms", millis_of(audio))
+                }
                 Output::Model(ToModel::Speak { words, text }) => {
                     format!("model     speak {words} {text:?}")
                 }
@@ -495,7 +497,7 @@ fn carrier_words(order: &ToCarrier) -> String {
             words
         }
         ToCarrier::Press(digits) => format!("press {digits}"),
-        ToCarrier::Play(audio) => format!("play {} ms", ms(audio)),
+        ToCarrier::Play(audio) => format!("play {} ms", millis_of(audio)),
         ToCarrier::Mark(mark) => format!("mark {mark}"),
         ToCarrier::Clear => "clear".to_owned(),
         ToCarrier::Leave(next) => format!("leave: {}", next_words(next)),
@@ -557,6 +559,6 @@ fn the_commands_have_their_names() {
 }
 
 /// How long the sound lasts.
-fn ms(audio: &[u8]) -> usize {
+fn millis_of(audio: &[u8]) -> usize {
     audio.len() / 8
 }
