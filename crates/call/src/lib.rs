@@ -98,6 +98,7 @@ mod snapshot;
 mod speakable;
 mod transcript;
 mod usage;
+mod voice;
 
 pub use action::{Action, Refused};
 pub use call::{Budget, Call, Counters, Failover, Identity, Input, Output, Presence};
