@@ -397,7 +397,7 @@ impl Utterance {
             let ms = heard.saturating_sub(from).min(end - from) / PER_MS;
             if ms == 0 {
                 orders.push(ToModel::Forget { turn, part });
-            } else if heard < end || !self.complete {
+            } else if heard < end || (end == self.samples && !self.complete) {
                 orders.push(ToModel::Truncate { turn, part, heard: Duration::from_millis(ms) });
             }
         }

@@ -37,6 +37,19 @@ impl Call {
         self.agent.traits == Traits::Speech
     }
 
+    /// Whether the call has lost its voice: the model that spoke is refused.
+    pub(super) fn is_mute(&self) -> bool {
+        self.speaks() && self.model_refused
+    }
+
+    /// Whether the line is up and the call is not ending.
+    pub(super) fn is_conversing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks
+        )
+    }
+
     /// Sound of the caller, which the model hears.
     pub(super) fn on_audio(&mut self, audio: Bytes) {
         if !self.speaks() || self.model_refused {

@@ -99,6 +99,23 @@ fn what_was_heard_to_its_end_is_not_truncated() {
 }
 
 #[test]
+fn of_several_parts_the_one_that_sounded_is_truncated_and_later_ones_are_forgotten() {
+    let (now, mut voice) = (start(), Voice::default());
+    voice.reply(TurnId(1), "One. Two. Three.");
+    for part in 0..3 {
+        voice.sound(now, reply(part), sound(500));
+    }
+    let (turn, heard) = (TurnId(1), Duration::from_millis(200));
+    let cut = voice.clone().cut(now + Duration::from_millis(700));
+    let truncate = ToModel::Truncate { turn, part: 1, heard };
+    assert_eq!(cut.model, [truncate, ToModel::Forget { turn, part: 2 }]);
+    // More of the last part may have been made than came.
+    let cut = voice.cut(now + Duration::from_millis(1500));
+    let heard = Duration::from_millis(500);
+    assert_eq!(cut.model, [ToModel::Truncate { turn, part: 2, heard }]);
+}
+
+#[test]
 fn marks_that_come_back_because_of_a_cut_count_for_nothing() {
     let (now, mut voice) = (start(), Voice::default());
     voice.reply(TurnId(1), "One two three four five six.");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod run;
+mod speech;
 mod steps;
 
 use std::time::Duration;

@@ -44,6 +44,9 @@ impl Call {
             return;
         }
         self.emit(now, EventBody::Error { r#where: Where::Model, code, message, fatal });
+        if self.is_mute() && self.is_conversing() {
+            return self.give_up(now);
+        }
         if concerns {
             if let Some(reply) = self.reply() {
                 reply.phase = ReplyPhase::Failed;
@@ -156,7 +159,16 @@ impl Call {
     /// The model will not answer: apologises, then transfers the call or ends it.
     pub(in crate::call) fn give_up(&mut self, now: Instant) {
         self.drop_reply(now, "the model failed");
-        if let Some(target) = self.fallback().cloned() {
+        let fallback = self.fallback().cloned();
+        if self.is_mute() {
+            // The carrier says the apology, or the transfer goes without one.
+            self.cut_speech(now);
+            return match fallback {
+                Some(target) => self.end_by_transfer(now, target, EndReason::ModelFailed),
+                None => self.end_by_policy(now, EndReason::ModelFailed),
+            };
+        }
+        if let Some(target) = fallback {
             let phrase = self.agent.phrases.apology_transfer.clone();
             self.speak_on(now, Source::Apology, &phrase);
             self.end_by_transfer(now, target, EndReason::ModelFailed);
