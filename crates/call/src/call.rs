@@ -285,6 +285,8 @@ impl Call {
             scenario: call.agent.scenario.clone(),
             variables: call.agent.variables.clone(),
             companion: call.agent.companion.clone(),
+            transport: call.agent.transport,
+            model: call.agent.model.clone(),
         };
         call.emit(now, start);
         let outputs = call.take_outputs();

@@ -110,7 +110,7 @@ pub use dialing::{
 };
 pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
-    Source, Speaker, Stage, ToolRef, Where,
+    Source, Speaker, Stage, ToolRef, Transport, Where,
 };
 pub use ids::{
     CallSid, Digits, Invalid, ItemId, ItemKind, LegId, SupervisorId, TurnId, UtteranceId, masked,

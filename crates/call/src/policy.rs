@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::dialing::Transfers;
-use crate::event::CommandName;
+use crate::event::{CommandName, Transport};
 use crate::model::Traits;
 use crate::usage::Prices;
 
@@ -170,6 +170,10 @@ pub struct Agent {
     pub disclosure: Option<String>,
     /// The message left on an answering machine; `None` hangs up.
     pub voicemail: Option<String>,
+    /// How its calls' words or sound travel, for the record.
+    pub transport: Option<Transport>,
+    /// The name of its model, for the record.
+    pub model: Option<String>,
     /// What its model can do.
     pub traits: Traits,
     /// On a line that carries sound: how long the caller must speak before what is played is cut
@@ -200,6 +204,8 @@ impl Agent {
             companion: None,
             disclosure: None,
             voicemail: None,
+            transport: None,
+            model: None,
             traits: Traits::Text,
             interrupt_after: Duration::ZERO,
         }

@@ -73,7 +73,7 @@ pub struct Limits {
 pub fn calling(agent: &Agent) -> Arc<Agent> {
     let mut agent = agent.clone();
     disclose(Arc::make_mut(&mut agent.call), None);
-    agent.instructions = instructions_of(&agent.character, &agent.call.commands);
+    agent.instructions = instructions_of(&agent.character, &agent.call.commands, agent.call.traits);
     Arc::new(agent)
 }
 
@@ -140,7 +140,7 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
     }
     let own = config.system_prompt.as_ref().filter(|_| !scenario && file.id == config.agent);
     let character: Arc<str> = own.unwrap_or(&persona.instructions).trim().into();
-    let instructions = instructions_of(&character, &call.commands);
+    let instructions = instructions_of(&character, &call.commands, call.traits);
     Ok(Agent {
         name: persona.name,
         description: persona.description,
