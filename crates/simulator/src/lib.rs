@@ -6,3 +6,4 @@ pub mod callers;
 pub mod latency_probe;
 pub mod openai;
 pub mod twilio;
+pub mod voice;
