@@ -24,6 +24,9 @@ const SAMPLING: u64 = 256;
 /// The fewest windows by which a text is recognised.
 const LEAST_WINDOWS: usize = 2;
 
+/// So much may be missing at either end of a text that counts as heard in full: 250 ms.
+const SLACK: usize = 250 * BYTES_PER_MS;
+
 /// The most places that are kept of one window.
 const MOST_PLACES: usize = 32;
 
@@ -151,8 +154,8 @@ impl Match<'_> {
         let within = |place: &usize| usize::try_from(signed(*place) - self.start).unwrap_or(0);
         let first = self.found.first().map_or(0, within);
         let last = self.found.last().map_or(0, within);
-        let from = if first == self.known.ends.0 { 0 } else { first };
-        let to = if last == self.known.ends.1 { self.known.length } else { last };
+        let from = if first <= self.known.ends.0 + SLACK { 0 } else { first };
+        let to = if last + SLACK >= self.known.ends.1 { self.known.length } else { last };
         let text = &self.known.text;
         let spoken = text.split_whitespace().filter(|word| {
             let middle = word.as_ptr().addr() - text.as_ptr().addr() + word.len() / 2;
@@ -206,17 +209,22 @@ fn windows(sound: &[u8]) -> Vec<(usize, u64)> {
     let mut windows = Vec::new();
     let (mut hash, mut same) = (0_u64, 0);
     for (place, byte) in sound.iter().enumerate() {
-        hash = hash.wrapping_mul(FACTOR).wrapping_add(u64::from(*byte) + 1);
+        hash = hash.wrapping_mul(FACTOR).wrapping_add(value(*byte));
         if let Some(gone) = place.checked_sub(WINDOW) {
-            hash = hash.wrapping_sub((u64::from(sound[gone]) + 1).wrapping_mul(leaving));
+            hash = hash.wrapping_sub(value(sound[gone]).wrapping_mul(leaving));
         }
-        same = if place > 0 && sound[place - 1] == *byte { same + 1 } else { 1 };
+        same = if place > 0 && value(sound[place - 1]) == value(*byte) { same + 1 } else { 1 };
         let mixed = mix(hash);
         if place + 1 >= WINDOW && same < WINDOW && mixed.is_multiple_of(SAMPLING) {
             windows.push((place, mixed));
         }
     }
     windows
+}
+
+/// What a byte adds to a hash: 0x7F is a zero like 0xFF.
+fn value(byte: u8) -> u64 {
+    1 + u64::from(if byte == 0x7F { 0xFF } else { byte })
 }
 
 /// Spreads the bits of a hash (the finaliser of `SplitMix64`).
