@@ -8,3 +8,4 @@ pub mod openai;
 pub mod sound;
 pub mod speak;
 pub mod twilio;
+pub mod voice;
