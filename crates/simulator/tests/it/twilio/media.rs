@@ -207,7 +207,13 @@ async fn a_stream_begins_with_connected_and_start_and_goes_on_in_frames_of_twent
     }
     media.close().await;
     let record = sandbox.end_of(&sid).await;
-    assert!(stream(&record).lateness.frames >= 10);
+    let stream = stream(&record);
+    let lateness = stream.lateness;
+    assert!(lateness.frames >= 10);
+    assert_eq!(lateness.counts.iter().sum::<u64>(), lateness.frames);
+    // No frame is ahead of the schedule.
+    let lasted_ms = stream.ended_ms.expect("an end") - stream.at_ms;
+    assert!(lateness.frames * 20 <= lasted_ms, "{lateness:?} in {lasted_ms} ms");
     sandbox.stop().await;
 }
 
