@@ -9,6 +9,7 @@ use phony_simulator::twilio::{CallRecord, End, Fate, MediaStream, TwilioOptions}
 use phony_wire::twilio::media::{FromTwilio, ToTwilio, decode_audio, encode_audio};
 use serde_json::{Value, json};
 
+use super::api::Api;
 use super::app::{HOST, SOON, Sandbox};
 
 /// A byte of µ-law that can be heard.
@@ -343,6 +344,22 @@ async fn an_application_that_closes_the_socket_is_asked_what_comes_next() {
     let codes: Vec<_> = record.streams.iter().map(|stream| stream.close_code).collect();
     assert_eq!(codes, [Some(1000), Some(1006)]);
     assert!(record.from_twilio().all(|frame| !frame.contains("\"stop\"")));
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn new_twiml_from_the_api_stops_the_stream_and_takes_its_place() {
+    let mut sandbox = sandbox().await;
+    let sid = sandbox.ring(Caller::silent());
+    let (mut media, _) = Media::accept(&mut sandbox).await;
+    media.play(LOUD, 20_000).await;
+    let twiml = "<Response><Say>Please hold.</Say></Response>";
+    Api::of(&sandbox).post(&format!("Calls/{sid}.json"), &[("Twiml", twiml)]).await;
+    assert_eq!(media.next_but_sound().await.0, Got::Stop);
+    assert_eq!(media.next().await, Got::Closed(1000));
+    let record = sandbox.end_of(&sid).await;
+    assert_eq!(record.heard_text(), "Please hold.");
+    assert_eq!(record.webhooks_for("action").count(), 0);
     sandbox.stop().await;
 }
 
