@@ -7,8 +7,8 @@
 //!
 //! Media Streams (`<Connect><Stream>`) carry sound both ways, frame by frame. Callers understand none
 //! of it: they notice by its energy when the agent speaks. Not simulated: lossy or delayed sound, the
-//! warnings of a slow application (31930), tones of the keypad within the sound, and streams of one
-//! way (`<Start><Stream>`).
+//! warnings of a slow application (31930), tones of the keypad within the sound, sound between two
+//! numbers of the account that call each other, and streams of one way (`<Start><Stream>`).
 //!
 //! A call runs in its own time, `speed` times as fast as real time, as one task with one timer.
 //! Nothing outlives [`TwilioRunning::stop`].

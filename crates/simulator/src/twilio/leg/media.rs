@@ -65,9 +65,9 @@ impl Leg {
             // A socket that is lost meanwhile is closed all the same.
             drop(self.send_media(&mut socket, &mut session, &FromTwilio::Stop).await);
         }
+        self.note_end(&mut session, outcome.close_code());
         socket::close(&mut socket, outcome.close_code()).await;
         drop(socket);
-        self.note_end(&mut session, outcome.close_code());
         self.tell_stream(stream, &session, "stream-stopped");
         self.after_connect(outcome.abort(), action, Form::default()).await
     }
