@@ -85,7 +85,9 @@ pub fn calling(agent: &Agent) -> Arc<Agent> {
 pub fn in_words(agent: &Agent) -> Arc<Agent> {
     let mut agent = agent.clone();
     agent.transport = Transport::Relay;
-    Arc::make_mut(&mut agent.call).traits = Traits::Text;
+    let call = Arc::make_mut(&mut agent.call);
+    (call.traits, call.transport) = (Traits::Text, Some(Transport::Relay));
+    agent.instructions = instructions_of(&agent.character, &agent.call.commands, Traits::Text);
     Arc::new(agent)
 }
 
@@ -150,6 +152,7 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
         Transport::Relay => Traits::Text,
         Transport::Media => Traits::Speech,
     };
+    (call.transport, call.model) = (Some(transport), Some(config.openai.model.clone()));
     call.interrupt_after = turns::interrupt_after(file, &persona.turns)?;
     let language = persona.language.map(|text| language(file, text)).transpose()?;
     call.voicemail = persona.voicemail.filter(|text| !text.trim().is_empty());

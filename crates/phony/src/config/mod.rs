@@ -28,7 +28,8 @@ use url::Url;
 
 pub use dialing::DialingSettings;
 pub use error::ConfigError;
-pub use parse::{CallingHours, LogFormat, Transport};
+pub use parse::{CallingHours, LogFormat};
+pub use phony_call::Transport;
 pub use relay::RelaySettings;
 pub use source::{Flags, Sources};
 pub use variables::{VARIABLES, Variable};
