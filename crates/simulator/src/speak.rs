@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use crate::callers::spoken_words;
 use crate::sound::{self, BYTES_PER_MS, SILENCE};
+use crate::voice::Voice;
 
 /// Samples of one period of the buzz: a low voice of 125 Hz.
 const PERIOD: i16 = 64;
@@ -29,6 +30,12 @@ pub struct Buzz;
 impl Buzz {
     const CHARS_PER_SECOND: usize = 15;
     const SAMPLES_PER_SECOND: usize = 1000 * BYTES_PER_MS;
+}
+
+impl Speak for Voice {
+    fn speak(&self, text: &str) -> Vec<u8> {
+        Self::speak(self, text)
+    }
 }
 
 impl Speak for Buzz {

@@ -112,9 +112,7 @@ impl Item {
             Body::CallOutput { output, .. } => output.clone(),
         }
     }
-}
 
-impl Item {
     /// Milliseconds of the caller's audio and of the model's.
     pub(super) fn audio_ms(&self) -> (u64, u64) {
         let Body::Message { parts, .. } = &self.body else { return (0, 0) };

@@ -255,6 +255,44 @@ async fn without_turn_detection_the_client_commits() {
 }
 
 #[tokio::test]
+async fn a_client_takes_or_drops_what_is_being_said() {
+    let line = Line::new(Brain::Echo).await;
+    let mut client = line.client(server_vad()).await;
+    let sound = line.voice.speak("The ferry leaves at eight.");
+    append(&mut client, &sound).await;
+    client.send(json!({"type": "input_audio_buffer.commit"})).await;
+    let events = client.until("conversation.item.done").await;
+    assert_eq!(kinds(&events)[..2], [STARTED, "input_audio_buffer.committed"]);
+    assert_eq!(events[1]["item_id"], events[0]["item_id"]);
+    append(&mut client, &sound).await;
+    client.send(json!({"type": "input_audio_buffer.clear"})).await;
+    append(&mut client, &[0xFF; 8_000]).await;
+    assert_eq!(client.event().await["type"], STARTED);
+    assert_eq!(client.event().await["type"], "input_audio_buffer.cleared");
+    assert!(client.is_silent(Duration::from_millis(50)).await);
+    // Neither made a response, and the one that is asked for answers the first.
+    let events = client.respond(json!({})).await;
+    assert_eq!(transcript_of(&events), "You said: The ferry leaves at eight.");
+    line.server.stop().await;
+}
+
+#[tokio::test]
+async fn semantic_turn_detection_waits_as_eagerly_as_it_should() {
+    let line = Line::new(Brain::Echo).await;
+    for (eagerness, silence) in [("high", 500), ("auto", 1_000), ("low", 2_000)] {
+        let settings = json!({"turn_detection": {"type": "semantic_vad", "eagerness": eagerness}});
+        let mut client = line.client(settings).await;
+        append(&mut client, &line.voice.speak("Hello.")).await;
+        append(&mut client, &vec![0xFF; (silence - 100) * 8]).await;
+        assert_eq!(client.event().await["type"], STARTED);
+        assert!(client.is_silent(Duration::from_millis(50)).await, "{eagerness}");
+        append(&mut client, &[0xFF; 200 * 8]).await;
+        assert_eq!(transcript_of(&client.until(LAST).await), "You said: Hello.");
+    }
+    line.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_transcription_comes_late_in_pieces() {
     let line = Line::with(Brain::Echo, |audio| {
         audio.transcription = Duration::from_millis(200);
