@@ -55,7 +55,7 @@ pub const VARIABLES: &[Variable] = &[
         "OPENAI_MODEL",
         "openai.model",
         "gpt-realtime-2.1",
-        "the model, one of gpt-realtime; retired names are replaced, with a warning",
+        "the model, one whose name begins with gpt-realtime; retired names are replaced, with a warning",
     ),
     variable(
         "OPENAI_VOICE",
