@@ -1,8 +1,9 @@
 //! The model and its voice.
 
+use phony_call::Transport;
 use phony_wire::openai::models;
 
-use super::parse::{Parsed, Transport};
+use super::parse::Parsed;
 use super::reader::Reader;
 
 /// A kind of model, which decides how it is spoken to.
