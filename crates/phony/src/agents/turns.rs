@@ -9,6 +9,11 @@ use super::file::{self, File};
 /// The default model that transcribes what the caller says.
 pub const TRANSCRIPTION: &str = "gpt-transcribe";
 
+/// The defaults of detection by silence, which are OpenAI's.
+const THRESHOLD: f64 = 0.5;
+const PREFIX: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_millis(500);
+
 /// The longest silence, sound before speech, or speech that is ignored.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -92,16 +97,15 @@ impl Turns {
             }
             "server" => {
                 refuse_set(file, &[("eagerness", turns.eagerness.is_some())], "semantic")?;
-                let threshold = turns.threshold.unwrap_or(0.5);
+                let threshold = turns.threshold.unwrap_or(THRESHOLD);
                 if !(0.0..=1.0).contains(&threshold) {
                     let problem = "`turns.threshold` is not a number from 0 to 1, such as 0.5";
                     return Err(file.wrong(problem));
                 }
-                let default = Duration::from_millis;
                 TurnDetection::Server {
                     threshold,
-                    prefix: length(file, "prefix", turns.prefix)?.unwrap_or(default(300)),
-                    silence: length(file, "silence", turns.silence)?.unwrap_or(default(500)),
+                    prefix: length(file, "prefix", turns.prefix)?.unwrap_or(PREFIX),
+                    silence: length(file, "silence", turns.silence)?.unwrap_or(SILENCE),
                 }
             }
             _ => {
