@@ -386,6 +386,7 @@ fn realtime_models(
             voice: Some(agent.model_voice().unwrap_or(&voice).clone()),
             tools: tools_of(agent, &tools),
             safety_identifier: Some(safety_identifier(call)),
+            speech: None,
         };
         realtime::open(Arc::clone(&settings), session, &tasks, kill.child_token())
     }))

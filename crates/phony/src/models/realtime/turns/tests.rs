@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod speech;
+
 /// The turns of one connection, at a time that stands still unless a test moves it.
 struct Connection {
     turns: Turns,
@@ -400,7 +402,7 @@ fn a_silent_connection_counts_as_dead() {
     let due = connection.turns.deadline(&connection.timing).expect("a deadline");
     assert_eq!(due - connection.now, connection.timing.created);
     let mut out = Output::default();
-    connection.turns.handle_timeout(&mut out);
+    connection.turns.handle_timeout(&connection.timing, &mut out);
     assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Lost, .. }))));
 
     connection.cancel(1);
