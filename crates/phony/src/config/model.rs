@@ -51,7 +51,9 @@ pub(super) fn model_and_voice(reader: &mut Reader, transport: Transport) -> (Str
 /// Why a model of this kind cannot be used.
 fn misfit(kind: &ModelKind, transport: Transport) -> Option<&'static str> {
     match (kind, transport) {
-        (ModelKind::Realtime, Transport::Relay | Transport::Media) => None,
+        // Servers of one's own speak Realtime with models of any name.
+        (ModelKind::Realtime, Transport::Relay | Transport::Media)
+        | (ModelKind::Text, Transport::Relay) => None,
         (ModelKind::Live, Transport::Relay) => Some(
             "is a model of GPT-Live, which needs PHONY_TRANSPORT=media, and which this version \
              cannot use yet",
@@ -59,13 +61,9 @@ fn misfit(kind: &ModelKind, transport: Transport) -> Option<&'static str> {
         (ModelKind::Live, Transport::Media) => {
             Some("is a model of GPT-Live, which this version cannot use yet")
         }
-        (ModelKind::Text, Transport::Relay) => {
-            Some("is a text model, which this version cannot use yet")
+        (ModelKind::Text, Transport::Media) => {
+            Some("is a text model, which needs PHONY_TRANSPORT=relay")
         }
-        (ModelKind::Text, Transport::Media) => Some(
-            "is a text model, which needs PHONY_TRANSPORT=relay, and which this version cannot \
-             use yet",
-        ),
     }
 }
 
