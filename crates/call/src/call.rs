@@ -11,6 +11,7 @@
 //! - `ending`, `hang_up`: goodbyes, transfers, and ending a call without a line;
 //! - `handover`: the call moves to another node;
 //! - `outbound`: what only outbound calls have, and what calls cost;
+//! - `sound`: the model hears and speaks;
 //! - `speech`: handing words to the carrier, and recording what was heard.
 //!
 //! # Adding an input or an action
@@ -29,6 +30,7 @@ mod line;
 mod outbound;
 mod reply;
 mod report;
+mod sound;
 mod speech;
 mod supervisor;
 mod timeouts;
@@ -45,16 +47,18 @@ use self::hang_up::HangingUp;
 use self::holder::HolderPresence;
 pub use self::holder::Presence;
 use self::reply::{Reply, Written};
+use self::sound::Hearing;
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
 use crate::dialing::PhoneNumber;
 use crate::event::{Answerer, Direction, EndReason, Event, EventBody, Source, Stage};
 use crate::ids::{CallSid, SupervisorId, TurnId};
-use crate::model::{FromModel, ToModel};
+use crate::model::{FromModel, ToModel, Traits};
 use crate::phase::Phase;
 use crate::playback::Playback;
 use crate::policy::{Agent, Policy};
 use crate::transcript::Transcript;
+use crate::voice::Voice;
 
 /// The parties of a call, and its carrier.
 #[derive(Debug, Clone)]
@@ -151,6 +155,9 @@ pub struct Call {
     deadlines: Deadlines,
     transcript: Transcript,
     playback: Playback,
+    /// The sound on its way to the caller, if the model speaks.
+    voice: Voice,
+    hearing: Hearing,
     /// The latest turn that was asked for.
     turn: TurnId,
     /// The model must speak next: the caller, or a result, waits for an answer.
@@ -278,6 +285,8 @@ impl Call {
             scenario: call.agent.scenario.clone(),
             variables: call.agent.variables.clone(),
             companion: call.agent.companion.clone(),
+            transport: call.agent.transport,
+            model: call.agent.model.clone(),
         };
         call.emit(now, start);
         let outputs = call.take_outputs();
@@ -370,7 +379,10 @@ impl Call {
         now: Instant,
         wall: Timestamp,
     ) -> Self {
-        let playback = Playback::new(policy.chars_per_second);
+        let mut playback = Playback::new(policy.chars_per_second);
+        if agent.traits == Traits::Speech {
+            playback.is_reported();
+        }
         Self {
             policy,
             agent,
@@ -380,6 +392,8 @@ impl Call {
             deadlines: Deadlines::default(),
             transcript,
             playback,
+            voice: Voice::default(),
+            hearing: Hearing::default(),
             turn: TurnId::default(),
             reply_due: false,
             model_refused: false,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::dialing::PhoneNumber;
@@ -23,6 +24,11 @@ pub enum FromCarrier {
         /// False for a partial result.
         last: bool,
     },
+    /// What the caller says, on a line that carries sound: μ-law samples, 8 kHz, one channel.
+    Audio(Bytes),
+    /// Everything that was played before this mark has been heard, or was dropped by
+    /// [`ToCarrier::Clear`].
+    Marked(u64),
     /// The caller pressed a key.
     Pressed {
         /// One of `0-9 * #`.
@@ -111,6 +117,13 @@ pub enum ToCarrier {
         /// The caller may cut this one off.
         interruptible: bool,
     },
+    /// Play sound after what was sent before: μ-law samples, 8 kHz, one channel. Only on a line
+    /// that carries sound, which takes no other order but those of this kind and `Leave`.
+    Play(Bytes),
+    /// Report when everything before it has been played. Marks have ascending numbers.
+    Mark(u64),
+    /// Drop what has not been played. The marks behind it are reported at once.
+    Clear,
     /// Press keys, in order with the speech before them.
     Press(Digits),
     /// Leave the line. The carrier then asks how the call goes on, and is told [`Next`].

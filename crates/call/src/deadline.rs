@@ -21,6 +21,8 @@ pub enum Deadline {
     Silence,
     /// An interruption was followed by no words.
     FalseInterrupt,
+    /// The caller has spoken over the agent for long enough to cut it off.
+    Interrupt,
     /// No interruption has followed a key.
     Key,
     /// The caller's sequence of keys is complete.
@@ -53,7 +55,7 @@ pub enum Deadline {
     Abandoned,
 }
 
-const COUNT: usize = 23;
+const COUNT: usize = 24;
 
 /// Which deadlines are set, and for when.
 #[derive(Debug, Clone, Default)]
@@ -107,6 +109,7 @@ impl Deadlines {
         Deadline::Playback,
         Deadline::Silence,
         Deadline::FalseInterrupt,
+        Deadline::Interrupt,
         Deadline::Key,
         Deadline::Digits,
         Deadline::Words,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::values::{
     Answerer, By, CommandName, Direction, EndReason, HeldCommand, Progress, Source, Speaker, Stage,
-    ToolRef, Where,
+    ToolRef, Transport, Where,
 };
 use crate::ids::{CallSid, LegId, SupervisorId, TurnId};
 use crate::usage::Usage;
@@ -68,6 +68,12 @@ pub enum EventBody {
         /// The agent whose voice and language the scenario's agent uses.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         companion: Option<String>,
+        /// How the caller's words, or their voice, travel.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        transport: Option<Transport>,
+        /// The model's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
     },
     /// An outbound call has progressed.
     Status {

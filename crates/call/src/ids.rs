@@ -157,6 +157,13 @@ impl fmt::Display for TurnId {
     }
 }
 
+/// One utterance of the caller that the model has heard by itself, counted from 1 within a call.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct UtteranceId(pub u32);
+
 /// The id of an item of the conversation: unique within the call, and never reused for other
 /// content.
 ///

@@ -98,6 +98,7 @@ mod snapshot;
 mod speakable;
 mod transcript;
 mod usage;
+mod voice;
 
 pub use action::{Action, Refused};
 pub use call::{Budget, Call, Counters, Failover, Identity, Input, Output, Presence};
@@ -109,10 +110,12 @@ pub use dialing::{
 };
 pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
-    Source, Speaker, Stage, ToolRef, Where,
+    Source, Speaker, Stage, ToolRef, Transport, Where,
 };
-pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, LegId, SupervisorId, TurnId, masked};
-pub use model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel};
+pub use ids::{
+    CallSid, Digits, Invalid, ItemId, ItemKind, LegId, SupervisorId, TurnId, UtteranceId, masked,
+};
+pub use model::{Clip, Fault, FromModel, Item, ItemBody, Outcome, ToModel, Traits};
 pub use party::recorded_party;
 pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};

@@ -1,9 +1,12 @@
 //! Facts from a model, and orders to it, in terms that fit any voice or text model.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::event::ToolRef;
-use crate::ids::{ItemId, TurnId};
+use crate::ids::{ItemId, TurnId, UtteranceId};
 use crate::usage::Usage;
 
 /// An order to the model.
@@ -22,6 +25,61 @@ pub enum ToModel {
         /// The turn.
         turn: TurnId,
     },
+    /// What the caller says: μ-law samples, 8 kHz, one channel. Only for a model that hears.
+    Hear(Bytes),
+    /// Speak exactly these words, outside the conversation. Only for a model that speaks. The words
+    /// are numbered from 1 within the call, and spoken in that order.
+    Speak {
+        /// Their number.
+        words: u32,
+        /// What to say.
+        text: String,
+    },
+    /// Stop speaking these words. Facts about them that still come are dropped.
+    Hush {
+        /// Their number.
+        words: u32,
+    },
+    /// The caller has heard this part of a reply only up to here: the model must remember no more
+    /// of it.
+    Truncate {
+        /// The turn of the reply.
+        turn: TurnId,
+        /// Which of its parts, from 0.
+        part: u32,
+        /// How much of its sound was heard: more than nothing, less than all that came.
+        heard: Duration,
+    },
+    /// The caller has heard nothing of this part of a reply: the model must not remember it.
+    Forget {
+        /// The turn of the reply.
+        turn: TurnId,
+        /// Which of its parts, from 0.
+        part: u32,
+    },
+}
+
+/// What a stretch of the model's voice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clip {
+    /// A part of a reply. A long reply has several.
+    Reply {
+        /// Its turn.
+        turn: TurnId,
+        /// Which of its parts, from 0.
+        part: u32,
+    },
+    /// Words that were given by [`ToModel::Speak`].
+    Words(u32),
+}
+
+/// What a model can do. The call asks of it only that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traits {
+    /// It reads and writes. The carrier hears and speaks.
+    Text,
+    /// It hears and speaks, and knows when the caller speaks. The carrier carries sound.
+    Speech,
 }
 
 /// A fact from the model.
@@ -35,6 +93,38 @@ pub enum FromModel {
         turn: TurnId,
         /// The words, as the model streamed them.
         text: String,
+    },
+    /// More of the model's voice: μ-law samples, 8 kHz, one channel. The words of a reply come as
+    /// [`FromModel::Text`] as well.
+    Audio {
+        /// What it is.
+        clip: Clip,
+        /// The samples.
+        audio: Bytes,
+    },
+    /// The voice has come to the end of a clip.
+    AudioDone {
+        /// What it is.
+        clip: Clip,
+        /// What was said, if the clip is words that were given.
+        said: Option<String>,
+    },
+    /// The caller has begun to speak, or has stopped.
+    CallerSpeaking(bool),
+    /// The caller has said something, which the model has heard and remembers. What it was is told
+    /// by [`FromModel::Understood`].
+    CallerSaid {
+        /// Which utterance, from 1 within the call.
+        utterance: UtteranceId,
+    },
+    /// What the caller has said. May come long after the reply to it.
+    Understood {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// The words; `None` if there is no transcript of them.
+        text: Option<String>,
+        /// False for a beginning of it.
+        last: bool,
     },
     /// A complete tool call.
     Tool {
@@ -109,7 +199,13 @@ pub struct Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemBody {
     /// The caller's words.
-    User(Arc<str>),
+    User {
+        /// The words.
+        text: Arc<str>,
+        /// The utterance as which the model has heard them, if it has: a model that still has it
+        /// need not be told again.
+        heard: Option<UtteranceId>,
+    },
     /// What the caller heard from the agent.
     Assistant {
         /// The words.

@@ -77,6 +77,17 @@ impl Playback {
         }
     }
 
+    /// The line reports everything that it plays.
+    pub(crate) fn is_reported(&mut self) {
+        self.reports = Reports::Played;
+    }
+
+    /// What is known to have been heard of the current utterance.
+    pub(crate) fn heard_of_current(&self) -> String {
+        let current = self.queue.iter().find(|u| u.heard < u.text.len() || !u.closed);
+        current.map_or_else(String::new, |u| u.text[..u.heard].to_owned())
+    }
+
     /// Adds text to the utterance that is open, or opens one.
     pub(crate) fn sent(&mut self, now: Instant, speech: Speech, text: &str) {
         let (turn, closed, firm) = (speech.turn(), speech.is_last(), !speech.is_preemptible());

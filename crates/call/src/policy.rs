@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::dialing::Transfers;
-use crate::event::CommandName;
+use crate::event::{CommandName, Transport};
+use crate::model::Traits;
 use crate::usage::Prices;
 
 /// Limits and timings of a call. The defaults suit the telephone.
@@ -169,6 +170,15 @@ pub struct Agent {
     pub disclosure: Option<String>,
     /// The message left on an answering machine; `None` hangs up.
     pub voicemail: Option<String>,
+    /// How its calls' words or sound travel, for the record.
+    pub transport: Option<Transport>,
+    /// The name of its model, for the record.
+    pub model: Option<String>,
+    /// What its model can do.
+    pub traits: Traits,
+    /// On a line that carries sound: how long the caller must speak before what is played is cut
+    /// off. Zero cuts at once.
+    pub interrupt_after: Duration,
 }
 
 impl Agent {
@@ -194,6 +204,10 @@ impl Agent {
             companion: None,
             disclosure: None,
             voicemail: None,
+            transport: None,
+            model: None,
+            traits: Traits::Text,
+            interrupt_after: Duration::ZERO,
         }
     }
 }

@@ -7,14 +7,14 @@ mod apply;
 mod context;
 mod legs;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::dialing::PhoneNumber;
 use crate::event::{Answerer, By, EndReason, HeldCommand, Progress, Source, ToolRef};
-use crate::ids::{SupervisorId, TurnId};
+use crate::ids::{SupervisorId, TurnId, UtteranceId};
 use crate::usage::Usage;
 
 use self::legs::Legs;
@@ -52,6 +52,11 @@ pub(crate) struct Transcript {
     pub(crate) legs: Legs,
     /// How often the line was lost and came back; not if it had been left on purpose.
     pub(crate) losses: u32,
+    /// The utterances as which the model itself has heard the caller's words, by the number of the
+    /// event. Not in the record: another node's model has heard none of them.
+    heard_as: BTreeMap<u64, UtteranceId>,
+    /// The utterance whose words the next event of the caller's has.
+    pub(crate) heard_next: Option<UtteranceId>,
     /// How far the current utterance has been heard.
     pub(crate) heard: Option<Heard>,
     /// The first verdict about who answered an outbound call.

@@ -6,15 +6,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use phony_call::{
-    Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Budget, Call, CallSid, CommandName,
-    Country, Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel,
-    Identity, Input, Item, ItemBody, LegEnd, LegId, LegReport, Next, NotHungUp, Outcome, Output,
-    Parting, PhoneNumber, Policy, Presence, SupervisorId, ToCarrier, ToModel, TurnId, Usage,
+    Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Budget, Call, CallSid, Clip,
+    CommandName, Country, Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier,
+    FromModel, Identity, Input, Item, ItemBody, LegEnd, LegId, LegReport, Next, NotHungUp, Outcome,
+    Output, Parting, PhoneNumber, Policy, Presence, SupervisorId, ToCarrier, ToModel, Traits,
+    TurnId, Usage, UtteranceId,
 };
 
 #[test]
@@ -84,6 +87,35 @@ struct Run {
     made_up: u32,
     /// The line that was connected and whose end was not reported yet.
     line: Option<LegId>,
+    speaker: Speaker,
+}
+
+/// The far end of a line that carries sound: plays what it is sent in the time that it takes.
+#[derive(Default)]
+struct Speaker {
+    /// When everything has been played, in microseconds.
+    busy_until: u64,
+    /// The marks on their way, and when each is reached, in milliseconds.
+    marks: VecDeque<(u64, u64)>,
+}
+
+impl Speaker {
+    fn take(&mut self, ms: u64, order: &ToCarrier) {
+        match order {
+            ToCarrier::Play(audio) => {
+                let takes = u64::try_from(audio.len()).expect("a short sound") * 125;
+                self.busy_until = self.busy_until.max(ms * 1000) + takes;
+            }
+            ToCarrier::Mark(mark) => {
+                self.marks.push_back((self.busy_until.div_ceil(1000).max(ms), *mark));
+            }
+            ToCarrier::Clear => {
+                self.busy_until = 0;
+                self.marks.iter_mut().for_each(|(at, _)| *at = ms);
+            }
+            ToCarrier::Say { .. } | ToCarrier::Press(_) | ToCarrier::Leave(_) => {}
+        }
+    }
 }
 
 impl Default for Run {
@@ -102,6 +134,7 @@ impl Default for Run {
             context: Vec::new(),
             made_up: 0,
             line: None,
+            speaker: Speaker::default(),
         }
     }
 }
@@ -114,6 +147,8 @@ impl Run {
         match (what, key) {
             ("agent", "greeting") => self.agent.greeting = quoted(value).map(str::to_owned),
             ("agent", "opens-after") => self.agent.opens_after = Some(seconds()),
+            ("agent", "speaks") => self.agent.traits = Traits::Speech,
+            ("agent", "interrupt-after") => self.agent.interrupt_after = seconds(),
             ("agent", "no-greeting") => self.agent.greeting = None,
             ("agent", "fallback") => {
                 self.agent.transfers.fallback = Some(PhoneNumber::parse(value).unwrap());
@@ -158,6 +193,17 @@ impl Run {
             }
             _ => panic!("unknown setting: {what} {key}"),
         }
+    }
+
+    /// Whether the script shows it. In a call with sound, how far words have been heard is recorded
+    /// with every mark.
+    fn is_shown(&self, output: &Output) -> bool {
+        if let Output::Event(event) = output {
+            let is_delta = matches!(event.body, EventBody::AssistantDelta { .. });
+            let is_heard = matches!(event.body, EventBody::AssistantHeard { .. });
+            return !is_delta && (!is_heard || self.agent.traits == Traits::Text);
+        }
+        !matches!(output, Output::Carrier(ToCarrier::Mark(_)))
     }
 
     fn at(&self, ms: u64) -> Instant {
@@ -257,6 +303,19 @@ impl Run {
     fn let_time_pass(&mut self, until: u64) {
         for _ in 0..1000 {
             let call = self.call.as_mut().expect("the call has begun");
+            let mark = self.speaker.marks.front().copied().filter(|(at, _)| *at <= until);
+            if let Some((ms, mark)) = mark
+                && call.deadline().is_none_or(|due| self.start + Duration::from_millis(ms) <= due)
+            {
+                self.speaker.marks.pop_front();
+                let now = self.start + Duration::from_millis(ms);
+                let outputs = call.handle(now, Input::Carrier(FromCarrier::Marked(mark)));
+                if outputs.iter().any(|output| self.is_shown(output)) {
+                    let _ = writeln!(self.text, "{}  . played to mark {mark}", time(ms));
+                }
+                self.write(ms, outputs);
+                continue;
+            }
             let Some(due) = call.deadline() else { return };
             if due > self.start + Duration::from_millis(until) {
                 return;
@@ -273,9 +332,33 @@ impl Run {
 
     fn write(&mut self, ms: u64, outputs: Vec<Output>) {
         for output in outputs {
+            if let Output::Carrier(order) = &output {
+                self.speaker.take(ms, order);
+            }
+            if !self.is_shown(&output) {
+                if let Output::Event(event) = &output
+                    && event.is_stored()
+                {
+                    self.events.push(event.clone());
+                }
+                continue;
+            }
             let words = match output {
                 Output::Carrier(order) => format!("carrier   {}", carrier_words(&order)),
                 Output::Model(ToModel::Cancel { turn }) => format!("model     cancel {turn}"),
+                Output::Model(ToModel::Hear(audio)) => {
+                    format!("model     hear {} ms", millis_of(&audio))
+                }
+                Output::Model(ToModel::Speak { words, text }) => {
+                    format!("model     speak {words} {text:?}")
+                }
+                Output::Model(ToModel::Hush { words }) => format!("model     hush {words}"),
+                Output::Model(ToModel::Truncate { turn, part, heard }) => {
+                    format!("model     truncate {turn} part {part} at {} ms", heard.as_millis())
+                }
+                Output::Model(ToModel::Forget { turn, part }) => {
+                    format!("model     forget {turn} part {part}")
+                }
                 Output::Model(ToModel::Respond { turn, context }) => {
                     let known = self.context.iter().zip(&context).take_while(|(a, b)| a == b);
                     let news: Vec<String> =
@@ -324,6 +407,7 @@ fn from_carrier(words: &str) -> FromCarrier {
     match verb {
         "said" => FromCarrier::Said { text: text_of(rest), last: true },
         "saying" => FromCarrier::Said { text: text_of(rest), last: false },
+        "audio" => FromCarrier::Audio(sound(rest)),
         "pressed" => FromCarrier::Pressed { digit: rest.chars().next().expect("a digit") },
         "interrupted" => FromCarrier::Interrupted { heard: text_of(rest) },
         "played" => FromCarrier::Played { text: text_of(rest) },
@@ -367,6 +451,37 @@ fn from_model(words: &str) -> FromModel {
     let known = || turn.expect("a turn");
     match verb {
         "ready" => FromModel::Ready,
+        "sound" => {
+            let (part, rest) = match rest.strip_prefix("part ") {
+                Some(rest) => rest.split_once(' ').expect("a part and its length"),
+                None => ("0", rest),
+            };
+            let clip = Clip::Reply { turn: known(), part: part.parse().expect("a part") };
+            FromModel::Audio { clip, audio: sound(rest) }
+        }
+        "sounded" => {
+            let clip = Clip::Reply { turn: known(), part: rest.parse().unwrap_or(0) };
+            FromModel::AudioDone { clip, said: None }
+        }
+        "words" => {
+            let (number, rest) = rest.split_once(' ').expect("a number and what came of it");
+            let clip = Clip::Words(number.parse().expect("a number"));
+            match rest.split_once(' ') {
+                Some(("said", text)) => FromModel::AudioDone { clip, said: Some(text_of(text)) },
+                Some(("sound", length)) => FromModel::Audio { clip, audio: sound(length) },
+                _ => FromModel::AudioDone { clip, said: None },
+            }
+        }
+        "caller" => FromModel::CallerSpeaking(rest == "on"),
+        "caller-said" => {
+            FromModel::CallerSaid { utterance: UtteranceId(rest.parse().expect("a number")) }
+        }
+        "understood" | "understanding" => {
+            let (number, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            let utterance = UtteranceId(number.parse().expect("a number"));
+            let text = quoted(text).map(str::to_owned);
+            FromModel::Understood { utterance, text, last: verb == "understood" }
+        }
         "text" => FromModel::Text { turn: known(), text: text_of(rest) },
         "tool" => {
             let mut parts = rest.splitn(3, ' ');
@@ -404,6 +519,11 @@ fn from_model(words: &str) -> FromModel {
         },
         _ => panic!("the model cannot say {words}"),
     }
+}
+
+/// Silence of this many milliseconds.
+fn sound(ms: &str) -> Bytes {
+    vec![0xff; ms.parse::<usize>().expect("milliseconds") * 8].into()
 }
 
 fn action(words: &str) -> Action {
@@ -484,13 +604,19 @@ fn carrier_words(order: &ToCarrier) -> String {
             words
         }
         ToCarrier::Press(digits) => format!("press {digits}"),
+        ToCarrier::Play(audio) => format!("play {} ms", millis_of(audio)),
+        ToCarrier::Mark(mark) => format!("mark {mark}"),
+        ToCarrier::Clear => "clear".to_owned(),
         ToCarrier::Leave(next) => format!("leave: {}", next_words(next)),
     }
 }
 
 fn item_words(item: &Item) -> String {
     match &item.body {
-        ItemBody::User(text) => format!("user {text:?}"),
+        ItemBody::User { text, heard: None } => format!("user {text:?}"),
+        ItemBody::User { text, heard: Some(UtteranceId(heard)) } => {
+            format!("heard {heard} {text:?}")
+        }
         ItemBody::Assistant { text, verbatim: Some(turn) } => format!("own {turn} {text:?}"),
         ItemBody::Assistant { text, verbatim: None } => format!("said {text:?}"),
         ItemBody::Note(text) => format!("note {text:?}"),
@@ -540,4 +666,9 @@ fn the_commands_have_their_names() {
         assert_eq!(serde_json::to_value(name).unwrap(), word);
         assert_eq!(name.as_str(), word);
     }
+}
+
+/// How long the sound lasts.
+fn millis_of(audio: &[u8]) -> usize {
+    audio.len() / 8
 }

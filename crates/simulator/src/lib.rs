@@ -5,4 +5,7 @@ pub mod baseline;
 pub mod callers;
 pub mod latency_probe;
 pub mod openai;
+pub mod sound;
+pub mod speak;
 pub mod twilio;
+pub mod voice;

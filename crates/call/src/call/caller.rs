@@ -114,7 +114,7 @@ impl Call {
     }
 
     /// The caller has said something complete.
-    fn on_words(&mut self, now: Instant, text: String) {
+    pub(super) fn on_words(&mut self, now: Instant, text: String) {
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.wait_for_words(now);

@@ -222,7 +222,8 @@ impl Call {
                 if by != By::Policy {
                     self.executed(now, CommandName::EndCall, String::new(), by, tool);
                 }
-                self.tell_line(ToCarrier::Leave(Next::HangUp));
+                let next = if self.is_mute() { self.apologise() } else { Next::HangUp };
+                self.tell_line(ToCarrier::Leave(next));
                 self.finish(now, reason);
             }
             Some(target) => {
@@ -384,6 +385,7 @@ impl Call {
             self.leave(now);
         }
         match &self.state {
+            State::Ended if self.is_mute() => self.apologise(),
             State::Ended | State::HangingUp(_) => Next::HangUp,
             State::Transferring { target, .. } => self.dial(target.clone()),
             State::Lost { .. } | State::HandedOver => Next::Reconnect,

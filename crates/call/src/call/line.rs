@@ -19,6 +19,8 @@ impl Call {
             FromCarrier::Said { text, last } => self.on_said(now, text, last),
             FromCarrier::Pressed { digit } => self.on_pressed(now, digit),
             FromCarrier::Interrupted { heard } => self.on_interrupted(now, &heard),
+            FromCarrier::Audio(audio) => self.on_audio(audio),
+            FromCarrier::Marked(mark) => self.on_marked(now, mark),
             FromCarrier::Played { text } => self.on_played(now, &text),
             FromCarrier::AgentSpeaking(on) => self.on_agent_speaking(now, on),
             FromCarrier::CallerSpeaking(on) => self.on_caller_speaking(now, on),
@@ -113,7 +115,7 @@ impl Call {
         }
     }
 
-    fn on_played(&mut self, now: Instant, text: &str) {
+    pub(super) fn on_played(&mut self, now: Instant, text: &str) {
         let turn = self.playback.played(now, text);
         if let Some(turn) = turn
             && turn == self.turn

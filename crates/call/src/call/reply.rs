@@ -8,8 +8,9 @@ mod state;
 
 use std::time::Instant;
 
+pub(super) use self::state::ReplyPhase;
 pub(super) use self::state::{Completion, Exit, Reply, Written, spoken_words};
-use self::state::{Delivery, KeptBack, Milestone, ReplyPhase, Sent};
+use self::state::{Delivery, KeptBack, Milestone, Sent};
 use super::{Call, State};
 use crate::command::Piece;
 use crate::deadline::Deadline;
@@ -67,6 +68,13 @@ impl Call {
                     self.on_text(now, &text);
                 }
             }
+            FromModel::Audio { clip, audio } => self.on_sound(now, clip, audio),
+            FromModel::AudioDone { clip, said } => self.on_sound_done(now, clip, said.as_deref()),
+            FromModel::CallerSpeaking(on) => self.on_heard_speaking(now, on),
+            FromModel::CallerSaid { utterance } => self.on_caller_said(now, utterance),
+            FromModel::Understood { utterance, text, last } => {
+                self.on_understood(now, utterance, text, last);
+            }
             FromModel::Tool { turn, call_id, name, arguments } => {
                 if self.is_current(turn) {
                     self.on_tool(now, ToolRef { call_id, name, arguments });
@@ -86,7 +94,7 @@ impl Call {
     }
 
     /// Whether facts about `turn` are still of use. Counts those that are not.
-    fn is_current(&mut self, turn: TurnId) -> bool {
+    pub(super) fn is_current(&mut self, turn: TurnId) -> bool {
         let current = matches!(
             &self.state,
             State::Replying(reply) if reply.turn == turn && reply.phase == ReplyPhase::Writing
@@ -116,6 +124,11 @@ impl Call {
         let Some(reply) = self.reply() else { return };
         reply.written.push_str(text);
         let text = without_invisible(text);
+        if self.speaks() {
+            // What it says is heard as it is; commands come as tools alone.
+            return self.say_words(now, text.into_owned());
+        }
+        let Some(reply) = self.reply() else { return };
         if reply.scanner.passes(&text) {
             return self.on_piece(now, Piece::Text(text.into_owned()));
         }
@@ -125,7 +138,7 @@ impl Call {
     }
 
     /// The model has written something.
-    fn begin(&mut self, now: Instant) {
+    pub(super) fn begin(&mut self, now: Instant) {
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
         let Some(reply) = self.reply() else { return };
         if reply.reached == Milestone::Asked {
@@ -174,17 +187,21 @@ impl Call {
         let Some(reply) = self.reply() else { return };
         reply.note_sent(&text);
         let turn = reply.turn;
-        let first = !reply.has_spoken();
-        reply.reached = Milestone::Spoken;
-        if first {
-            self.deadlines.clear(Deadline::Filler);
-            self.measure(now, turn, Stage::FirstSpoken);
+        // The sound of a model that speaks comes by itself.
+        if !self.speaks() && self.reply().is_some_and(Reply::sounds) {
+            self.measure_spoken(now, turn);
         }
         let shown = (!text.is_empty()).then(|| text.clone());
         self.say(now, Speech::Reply { turn, last }, text);
         if let Some(text) = shown {
             self.show(now, EventBody::AssistantDelta { text });
         }
+    }
+
+    /// The first words, or the first sound, of a reply have been sent.
+    pub(super) fn measure_spoken(&mut self, now: Instant, turn: TurnId) {
+        self.deadlines.clear(Deadline::Filler);
+        self.measure(now, turn, Stage::FirstSpoken);
     }
 
     fn on_done(&mut self, now: Instant, outcome: Outcome) {
@@ -254,7 +271,9 @@ impl Call {
             self.speak_on(now, Source::Hold, &phrase);
             return self.hold_for_answer(now);
         }
+        let turn = self.turn;
         self.close_utterance();
+        self.close_voice(now, turn);
         if let Some(exit) = exit {
             self.last_written = self.reply().map(|reply| reply.written());
             return self.end_after_reply(now, exit);
@@ -277,6 +296,7 @@ impl Call {
         let (turn, exit) = (reply.turn, reply.exit.take());
         let (writing, spoken) = (reply.phase == ReplyPhase::Writing, reply.has_spoken());
         self.state = State::Listening { greeting: false };
+        self.close_voice(now, turn);
         for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
             self.deadlines.clear(of_reply);
         }

@@ -41,7 +41,7 @@ impl Call {
         let token = format!(" {}", without_controls(text));
         self.playback.joined(now, source, &token);
         self.words_sent(now);
-        self.tell_line(Speech::Whole { source, interruptible: true }.order(token));
+        self.tell_words(now, Speech::Whole { source, interruptible: true }, token);
     }
 
     /// Hands words to the carrier. All speech passes through here or through
@@ -52,8 +52,16 @@ impl Call {
             Cow::Owned(token) => token,
         };
         self.playback.sent(now, speech, &token);
+        self.tell_words(now, speech, token);
         self.words_sent(now);
-        self.tell_line(speech.order(token));
+    }
+
+    fn tell_words(&mut self, now: Instant, speech: Speech, token: String) {
+        if self.speaks() {
+            self.voice_words(now, speech, &token);
+        } else {
+            self.tell_line(speech.order(token));
+        }
     }
 
     pub(super) fn words_sent(&mut self, now: Instant) {
@@ -69,7 +77,10 @@ impl Call {
         if self.playback.is_idle() {
             self.deadlines.clear(Deadline::Playback);
         } else {
-            let rest = self.playback.remaining(now);
+            let mut rest = self.playback.remaining(now).max(self.voice.remaining(now));
+            if self.voice.is_awaited() {
+                rest += self.policy.answer_limit;
+            }
             self.deadlines.set(Deadline::Playback, now + rest + self.policy.playback_slack);
         }
     }
@@ -117,7 +128,10 @@ impl Call {
             source: utterance.source,
             turn: utterance.turn,
             generated,
-            verbatim: whole && completion == Some(Completion::Verbatim),
+            // A model that speaks has been told how far its words were heard.
+            verbatim: (whole && completion == Some(Completion::Verbatim))
+                || (self.speaks()
+                    && matches!(completion, Some(Completion::Unfinished | Completion::Verbatim))),
         };
         self.emit(now, body);
     }
@@ -125,13 +139,14 @@ impl Call {
     /// Records that whatever is being spoken is cut off, as the next utterance will do.
     pub(super) fn cut_speech(&mut self, now: Instant) {
         self.close_utterance();
+        self.cut_voice(now);
         let cut = self.playback.take_all_as_cut(now);
         self.record(now, cut);
     }
 
     /// Closes the open utterance, or the carrier would add the next words to it.
     pub(super) fn close_utterance(&mut self) {
-        if self.playback.close() {
+        if self.playback.close() && !self.speaks() {
             self.tell_line(ToCarrier::Say {
                 token: String::new(),
                 last: true,
@@ -143,6 +158,7 @@ impl Call {
 
     /// Records what was heard and said until now, because the line is left or lost.
     pub(super) fn record_cut(&mut self, now: Instant) {
+        self.cut_voice(now);
         let cut = self.playback.take_all_as_lost(now);
         self.record(now, cut);
         self.record_partial(now);
@@ -150,6 +166,7 @@ impl Call {
 
     /// As [`Self::record_cut`], at the end of a call: dropped keys no longer matter.
     pub(super) fn record_last(&mut self, now: Instant) {
+        self.cut_voice(now);
         let mut cut = self.playback.take_all_as_lost(now);
         for spoken in &mut cut {
             spoken.dropped.clear();

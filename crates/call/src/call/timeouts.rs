@@ -22,6 +22,7 @@ impl Call {
             Deadline::Playback => self.on_playback_due(now),
             Deadline::Silence => self.on_silence(now),
             Deadline::FalseInterrupt => self.on_false_interrupt(now),
+            Deadline::Interrupt => self.interrupt(now),
             Deadline::Key => self.key_in(now),
             Deadline::Digits => self.digits_complete(now),
             Deadline::Words => self.on_words_overdue(now),
@@ -70,6 +71,7 @@ impl Call {
         {
             return self.deadlines.set(Deadline::Playback, until);
         }
+        self.voice.settle();
         let spoken = self.playback.take_all_as_heard();
         self.record(now, spoken);
         self.after_playback(now);
@@ -97,6 +99,9 @@ impl Call {
         if self.caller.audible {
             let later = now + self.policy.false_interrupt;
             return self.deadlines.set(Deadline::FalseInterrupt, later);
+        }
+        if self.answer_doubtful(now) {
+            return;
         }
         match &self.state {
             State::Listening { .. } => self.go_on_speaking(now),

@@ -283,3 +283,13 @@ pub enum Where {
     /// The call itself.
     Call,
 }
+
+/// How what is said travels between a carrier and this side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// As words: the carrier hears and speaks.
+    Relay,
+    /// As sound: the model hears and speaks.
+    Media,
+}

@@ -16,12 +16,17 @@ pub(crate) enum Speech {
 impl Speech {
     /// The order to speak these words.
     pub(crate) fn order(self, token: String) -> ToCarrier {
-        let interruptible = match self {
-            Self::Reply { .. } => true,
-            Self::Whole { interruptible, .. } => interruptible,
-        };
+        let interruptible = self.is_interruptible();
         let (last, preemptible) = (self.is_last(), self.is_preemptible());
         ToCarrier::Say { token, last, preemptible, interruptible }
+    }
+
+    /// Whether the caller may cut it off.
+    pub(crate) fn is_interruptible(self) -> bool {
+        match self {
+            Self::Reply { .. } => true,
+            Self::Whole { interruptible, .. } => interruptible,
+        }
     }
 
     pub(super) fn source(self) -> Source {

@@ -180,6 +180,9 @@ impl Transcript {
         self.connected = true;
         self.converses.answers();
         self.unanswered += 1;
+        if let Some(utterance) = self.heard_next.take() {
+            self.heard_as.insert(event.seq.unwrap_or(0), utterance);
+        }
         self.add(event, EntryBody::Caller(text.into()));
     }
 

@@ -16,8 +16,9 @@ impl Transcript {
             let id = |kind| ItemId::new(kind, entry.seq, place);
             match &entry.body {
                 EntryBody::Caller(text) => {
-                    items
-                        .push(Item { id: id(ItemKind::Entry), body: ItemBody::User(text.clone()) });
+                    let heard = self.heard_as.get(&entry.seq).copied();
+                    let body = ItemBody::User { text: text.clone(), heard };
+                    items.push(Item { id: id(ItemKind::Entry), body });
                 }
                 EntryBody::Keys(keys) => items.push(Item {
                     id: ItemId::new(ItemKind::Keys, entry.seq, part(keys.len())),
@@ -27,10 +28,15 @@ impl Transcript {
                 }),
                 EntryBody::Utterance { source: Source::Filler, .. } => {}
                 EntryBody::Utterance { text, .. } if text.is_empty() => {}
-                EntryBody::Utterance { text, interrupted: true, .. } => items.push(Item {
-                    id: id(ItemKind::Entry),
-                    body: ItemBody::Assistant { text: broken_off(text), verbatim: None },
-                }),
+                EntryBody::Utterance { text, interrupted: true, turn, verbatim, .. } => {
+                    items.push(Item {
+                        id: id(ItemKind::Entry),
+                        body: ItemBody::Assistant {
+                            text: broken_off(text),
+                            verbatim: turn.filter(|_| *verbatim),
+                        },
+                    });
+                }
                 EntryBody::Utterance { text, turn, generated, verbatim, .. } => items.push(Item {
                     id: id(ItemKind::Entry),
                     body: ItemBody::Assistant {

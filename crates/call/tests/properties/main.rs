@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod run;
+mod speech;
 mod steps;
 
 use std::time::Duration;
@@ -131,7 +132,7 @@ proptest! {
         let rebuilt = resumed.handle(run.now, Input::Carrier(FromCarrier::Connected { line: None }));
         let contexts = |outputs: &[Output]| outputs.iter().find_map(|output| match output {
             Output::Model(ToModel::Respond { context, .. }) => Some(context.clone()),
-            Output::Model(ToModel::Cancel { .. })
+            Output::Model(_)
             | Output::Carrier(_)
             | Output::Event(_)
             | Output::HangUp

@@ -154,6 +154,14 @@ impl Run {
                     assert_eq!(self.active, Some(turn), "only what is under way is cancelled");
                     self.active = None;
                 }
+                Output::Carrier(ToCarrier::Play(_) | ToCarrier::Mark(_) | ToCarrier::Clear)
+                | Output::Model(
+                    ToModel::Hear(_)
+                    | ToModel::Speak { .. }
+                    | ToModel::Hush { .. }
+                    | ToModel::Truncate { .. }
+                    | ToModel::Forget { .. },
+                ) => panic!("sound for a model that reads: {output:?}"),
                 Output::Event(event) => self.event(event),
                 Output::Finished => self.end = Some(End::Finished),
                 Output::HandedOver => self.end = Some(End::HandedOver),

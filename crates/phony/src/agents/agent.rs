@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use phony_call::{Approval, ApprovalRules, Country, Phrases, Policy, Transfers};
+use phony_call::{Approval, ApprovalRules, Country, Phrases, Policy, Traits, Transfers};
 use phony_wire::openai::models;
 
 use super::disclosure::disclose;
 use super::error::AgentError;
 use super::file::{self, File, Persona};
 use super::instructions::instructions_of;
+use super::turns::{self, Turns};
 use crate::config::{Config, Transport};
 
 /// An AI that can hold a call.
@@ -29,8 +30,10 @@ pub struct Agent {
     pub tts_provider: Option<String>,
     /// The language that is heard and spoken, such as `en-US`.
     pub language: Option<String>,
-    /// The transport of its calls; the configured one if absent.
-    pub transport: Option<Transport>,
+    /// How its calls' speech travels.
+    pub transport: Transport,
+    /// How turns are told apart where the model hears.
+    pub turns: Turns,
     /// Limits of its calls.
     pub limits: Limits,
     /// What the pure call needs to know of it; shared by its calls.
@@ -73,7 +76,18 @@ pub struct Limits {
 pub fn calling(agent: &Agent) -> Arc<Agent> {
     let mut agent = agent.clone();
     disclose(Arc::make_mut(&mut agent.call), None);
-    agent.instructions = instructions_of(&agent.character, &agent.call.commands);
+    agent.instructions = instructions_of(&agent.character, &agent.call.commands, agent.call.traits);
+    Arc::new(agent)
+}
+
+/// The same agent for a line that carries words only.
+#[must_use]
+pub fn in_words(agent: &Agent) -> Arc<Agent> {
+    let mut agent = agent.clone();
+    agent.transport = Transport::Relay;
+    let call = Arc::make_mut(&mut agent.call);
+    (call.traits, call.transport) = (Traits::Text, Some(Transport::Relay));
+    agent.instructions = instructions_of(&agent.character, &agent.call.commands, Traits::Text);
     Arc::new(agent)
 }
 
@@ -133,6 +147,13 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
         };
         *slot.ok_or_else(unknown)? = phrase;
     }
+    let transport = persona.transport.unwrap_or(config.transport);
+    call.traits = match transport {
+        Transport::Relay => Traits::Text,
+        Transport::Media => Traits::Speech,
+    };
+    (call.transport, call.model) = (Some(transport), Some(config.openai.model.clone()));
+    call.interrupt_after = turns::interrupt_after(file, &persona.turns)?;
     let language = persona.language.map(|text| language(file, text)).transpose()?;
     call.voicemail = persona.voicemail.filter(|text| !text.trim().is_empty());
     if scenario {
@@ -140,7 +161,7 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
     }
     let own = config.system_prompt.as_ref().filter(|_| !scenario && file.id == config.agent);
     let character: Arc<str> = own.unwrap_or(&persona.instructions).trim().into();
-    let instructions = instructions_of(&character, &call.commands);
+    let instructions = instructions_of(&character, &call.commands, call.traits);
     Ok(Agent {
         name: persona.name,
         description: persona.description,
@@ -149,7 +170,8 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
         voice: persona.voice,
         tts_provider: persona.tts_provider,
         language,
-        transport: persona.transport,
+        transport,
+        turns: Turns::of(file, &persona.turns)?,
         limits: Limits::of(file, &persona.limits)?,
         call: Arc::new(call),
         dials_own_country,

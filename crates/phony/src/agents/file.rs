@@ -49,6 +49,8 @@ pub(super) struct Persona {
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
+    pub(super) turns: Turns,
+    #[serde(default)]
     pub(super) phrases: BTreeMap<String, String>,
     /// Scenarios only: the words with which it says that it is a machine; empty for none.
     pub(super) disclosure: Option<String>,
@@ -91,6 +93,22 @@ pub(super) struct Limits {
     pub(super) nudges: Option<u32>,
     pub(super) soft_cost: Option<f64>,
     pub(super) hard_cost: Option<f64>,
+}
+
+/// How turns are told apart where the model hears.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Turns {
+    pub(super) detection: Option<String>,
+    pub(super) eagerness: Option<String>,
+    pub(super) threshold: Option<f64>,
+    #[serde(deserialize_with = "duration")]
+    pub(super) prefix: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub(super) silence: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub(super) interrupt_after: Option<Duration>,
+    pub(super) transcription: Option<String>,
 }
 
 /// The first key that is set although only scenarios may have it.
@@ -169,10 +187,8 @@ fn transport<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Transp
     let text = String::deserialize(deserializer)?;
     match text.as_str() {
         "relay" => Ok(Some(Transport::Relay)),
-        "media" => Err(serde::de::Error::custom(
-            "`media` (speech to speech) is not carried yet; allowed is `relay`",
-        )),
-        _ => Err(serde::de::Error::custom("no such transport; allowed is `relay`")),
+        "media" => Ok(Some(Transport::Media)),
+        _ => Err(serde::de::Error::custom("no such transport; allowed are `relay`, `media`")),
     }
 }
 

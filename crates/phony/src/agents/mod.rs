@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod instructions;
 mod scenario;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +21,12 @@ use phony_call::{Direction, EventBody, PhoneNumber};
 use self::file::{File, files_of};
 use crate::config::Config;
 
-pub use self::agent::{Agent, Limits, calling};
+pub use self::agent::{Agent, Limits, calling, in_words};
 pub use self::disclosure::DISCLOSURE;
 pub use self::error::AgentError;
 pub(crate) use self::scenario::fits_slot;
 pub use self::scenario::{BadVariables, Scenario};
+pub use self::turns::{Eagerness, TRANSCRIPTION, TurnDetection, Turns};
 
 const BUILT_IN: [(&str, &str); 5] = [
     ("assistant", include_str!("../../../../agents/assistant.toml")),

@@ -24,18 +24,19 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Countries, Direction, Event, EventBody, Identity, PhoneNumber, Policy};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use self::actor::{HangUp, OutboundGuard, Start};
 use self::ringing::EndedCalls;
 use self::socket_tokens::SocketTokens;
-use crate::agents::{Agent, Agents, calling};
+use crate::agents::{Agent, Agents, calling, in_words};
 use crate::calls::registry::{Handle, Registered, Registry};
 use crate::calls::supervisors::Supervisors;
 use crate::carriers::{self, twilio::account::Account};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::events::{Hub, Publisher};
 use crate::history::History;
 use crate::ports::ModelPort;
@@ -51,6 +52,9 @@ const REPORTS: usize = 4096;
 
 /// How late the carrier may report that nobody answered.
 const REPORT_DELAY: Duration = Duration::from_secs(15);
+
+/// How long a call's record may take to be read while the carrier waits.
+const RECORD_LIMIT: Duration = Duration::from_secs(1);
 
 /// The calls of this process, and the means to take new ones.
 #[derive(Debug)]
@@ -278,6 +282,11 @@ impl Calls {
             }
         };
         let sid = identity.sid.clone();
+        let is_in_words = identity.carrier == carriers::SOFTPHONE;
+        let agent = match agent.transport {
+            Transport::Media if is_in_words => in_words(&agent),
+            Transport::Media | Transport::Relay => agent,
+        };
         let mut call_agent = Arc::clone(&agent.call);
         if agent.dials_own_country {
             // Without a configured number, the one that this call uses names the country.
@@ -366,6 +375,16 @@ impl Calls {
     /// The agent of a live call.
     pub(crate) fn agent_of(&self, call: &CallSid) -> Option<Arc<Agent>> {
         self.registry.agent_of(call)
+    }
+
+    /// The agent of a call that may be on another node; `None` if its record cannot be read in time.
+    pub(crate) async fn agent_by_record(&self, call: &CallSid) -> Option<Arc<Agent>> {
+        if let Some(agent) = self.registry.agent_of(call) {
+            return Some(agent);
+        }
+        let events = timeout(RECORD_LIMIT, self.history.events(call, 0)).await.ok()?.ok()??;
+        let start: Event = serde_json::from_str(events.first()?).ok()?;
+        Some(self.agents.of_start(&start.body, &self.config))
     }
 
     /// Whether a socket was ever attached to a live call; `None` if there is no such call.

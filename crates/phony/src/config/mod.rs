@@ -28,7 +28,8 @@ use url::Url;
 
 pub use dialing::DialingSettings;
 pub use error::ConfigError;
-pub use parse::{CallingHours, LogFormat, Transport};
+pub use parse::{CallingHours, LogFormat};
+pub use phony_call::Transport;
 pub use relay::RelaySettings;
 pub use source::{Flags, Sources};
 pub use variables::{VARIABLES, Variable};
@@ -69,7 +70,7 @@ pub struct Config {
     pub require_supervisor_feedback: bool,
     /// The target of a transfer without a number.
     pub transfer_number: Option<PhoneNumber>,
-    /// How speech travels between carrier and model.
+    /// How speech travels between carrier and model, unless an agent says otherwise.
     pub transport: Transport,
     /// The rules of outbound calls.
     pub dialing: DialingSettings,
@@ -183,18 +184,11 @@ impl Config {
                 "leave it unset and set TWILIO_AUTH_TOKEN",
             );
         }
-        let (model, voice) = model::model_and_voice(reader);
+        let transport = reader.or("transport", Transport::Relay, parse::transport);
+        let (model, voice) = model::model_and_voice(reader, transport);
         let policy = policy::policy(reader, &model);
         let phone_number = reader.read("twilio.phone_number", parse::number);
         let dialing = DialingSettings::read(reader, phone_number.as_ref());
-        let transport = reader.or("transport", Transport::Relay, parse::transport);
-        if transport == Transport::Media {
-            reader.warn(
-                "PHONY_TRANSPORT is `media` (speech to speech), which is not carried yet: calls \
-                 go over `relay`"
-                    .to_owned(),
-            );
-        }
         let data_dir = reader.read("data_dir", parse::path).unwrap_or_else(source::data_dir);
         let own = |name: &str| Some(data_dir.join(name)).filter(|folder| folder.is_dir());
         Self {

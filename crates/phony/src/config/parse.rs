@@ -6,21 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
-use phony_call::PhoneNumber;
+use phony_call::{PhoneNumber, Transport};
 use secrecy::SecretString;
 use url::Url;
 
 /// A value, or what is wrong with it as the predicate of a sentence, such as `is not a port`.
 pub(super) type Parsed<T> = Result<T, String>;
-
-/// How speech travels between carrier and model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// As text: the carrier recognises and synthesises speech.
-    Relay,
-    /// As sound: the model hears and speaks.
-    Media,
-}
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

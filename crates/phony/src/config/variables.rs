@@ -55,7 +55,7 @@ pub const VARIABLES: &[Variable] = &[
         "OPENAI_MODEL",
         "openai.model",
         "gpt-realtime-2.1",
-        "the model; retired names are replaced, with a warning",
+        "the model, one whose name begins with gpt-realtime; retired names are replaced, with a warning",
     ),
     variable(
         "OPENAI_VOICE",
@@ -110,7 +110,7 @@ pub const VARIABLES: &[Variable] = &[
         "PHONY_TRANSPORT",
         "transport",
         "relay",
-        "relay: Twilio recognises and synthesises speech",
+        "relay: Twilio recognises and synthesises speech; media: the model hears and speaks",
     ),
     variable("PHONY_DIAL_RATE", "dial_rate", "60", "outbound calls a minute; 0 for no limit"),
     variable(

@@ -20,6 +20,8 @@ fn begin(call: &str) -> Event {
         scenario: None,
         variables: BTreeMap::new(),
         companion: None,
+        transport: None,
+        model: None,
     };
     event(call, Some(1), body)
 }

@@ -62,6 +62,8 @@ mod tests {
             scenario: None,
             variables: std::collections::BTreeMap::new(),
             companion: None,
+            transport: None,
+            model: None,
         };
         let rings = EventBody::Status { status: Progress::Ringing };
         let entry = |(seq, body)| {

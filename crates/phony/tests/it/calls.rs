@@ -7,5 +7,6 @@ mod log;
 mod model_lost;
 mod real_callers;
 mod speech;
+mod spoken;
 mod supervisor;
 mod whole;

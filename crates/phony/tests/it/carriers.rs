@@ -1,5 +1,6 @@
 //! The adapters for carriers.
 
+mod media;
 mod relay;
 mod replays;
 mod sdk;

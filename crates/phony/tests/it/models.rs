@@ -4,3 +4,4 @@ mod conformance;
 mod faults;
 mod raw_server;
 mod realtime;
+mod speech;

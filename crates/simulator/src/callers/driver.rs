@@ -18,8 +18,8 @@ pub(crate) struct Observation<'a> {
     /// Characters that the agent has been given to speak in the whole call, and whether its current
     /// reply is complete.
     pub(crate) received: (usize, bool),
-    /// What the caller has heard since the previous step.
-    pub(crate) heard: &'a str,
+    /// What the caller has heard since the previous step; `None` where it understands no words.
+    pub(crate) heard: Option<&'a str>,
 }
 
 /// When the next step is due, as far as is known.
@@ -80,8 +80,15 @@ impl Driver {
                 let chars = self.base_spoken + share(*part, all).max(1);
                 Due::Spoken { chars, latest_ms }
             }
+            When::Hears { .. }
+                if observation.heard.is_none() && agent_spoke && !observation.agent_pending =>
+            {
+                Due::At(observation.agent_quiet_since_ms.max(self.base_ms).min(latest_ms))
+            }
             When::Hears { text }
-                if observation.heard.to_lowercase().contains(&text.to_lowercase()) =>
+                if observation
+                    .heard
+                    .is_some_and(|heard| heard.to_lowercase().contains(&text.to_lowercase())) =>
             {
                 Due::At(observation.now_ms)
             }
@@ -132,7 +139,7 @@ mod tests {
             agent_quiet_since_ms: 0,
             spoken: 0,
             received: (0, true),
-            heard: "",
+            heard: Some(""),
         }
     }
 
@@ -144,6 +151,18 @@ mod tests {
         assert_eq!(driver.due(&spoken), Due::At(1400));
         let speaks = Observation { agent_pending: true, agent_sounding: true, ..spoken };
         assert_eq!(driver.due(&speaks), Due::At(DEFAULT_TIMEOUT_MS));
+    }
+
+    #[test]
+    fn without_words_any_speech_of_the_agent_is_what_the_caller_waits_to_hear() {
+        let step = Step::new(When::Hears { text: "ten percent".to_owned() }, Action::Wait);
+        let driver = Driver::new(vec![step], 0);
+        let spoken = Observation { spoken: 5, agent_quiet_since_ms: 900, ..observation(1500) };
+        assert_eq!(driver.due(&spoken), Due::At(DEFAULT_TIMEOUT_MS));
+        let sound = Observation { heard: None, ..spoken };
+        assert_eq!(driver.due(&sound), Due::At(900));
+        let silence = Observation { heard: None, ..observation(1500) };
+        assert_eq!(driver.due(&silence), Due::At(DEFAULT_TIMEOUT_MS));
     }
 
     #[test]

@@ -18,8 +18,16 @@ pub struct LiveCaller {
 pub enum LiveAction {
     /// Says something, at 15 characters a second.
     Say(String),
-    /// Says what has already been spoken on another call, four times as fast.
+    /// Says what has already been spoken on another call, four times as fast where the line carries
+    /// text.
     Relay(String),
+    /// Says something in a sound of its own.
+    Sound {
+        /// The words in it, for the record and for lines that carry text.
+        text: String,
+        /// The sound: G.711 µ-law, 8 kHz.
+        sound: Arc<[u8]>,
+    },
     /// Presses keys.
     Press(String),
     /// Hangs up.
@@ -33,7 +41,8 @@ pub enum LiveEvent {
     Answered,
     /// The agent began (`true`) or stopped speaking.
     AgentSpeaking(bool),
-    /// A clause was heard, to its end or to where it was cut off.
+    /// A clause was heard, to its end or to where it was cut off. A line that carries sound has no
+    /// words to report.
     Heard(String),
     /// Tones of the keypad were heard.
     Digits(String),

@@ -1,5 +1,7 @@
 //! What a scripted caller does, and when.
 
+use std::sync::Arc;
+
 /// How long a caller waits for a step to fall due before its `on_timeout` applies: 30 seconds.
 pub(super) const DEFAULT_TIMEOUT_MS: u64 = 30_000;
 
@@ -17,6 +19,11 @@ pub struct Step {
 }
 
 /// When a step is due. The previous step ends once its words have been spoken or its keys pressed.
+///
+/// On a line that carries sound (`<Stream>`) a caller understands no words; it only notices when
+/// sound that can be heard is played. The agent has then finished after 600 ms without sound, and
+/// counts as speaking until then. A number of characters stands for the sound that a voice of 15
+/// characters a second makes of them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum When {
     /// A while after the previous step; for the first step, after the call was answered.
@@ -59,7 +66,8 @@ pub enum When {
         /// The least length to expect of a reply that is not yet complete, in characters.
         least_chars: usize,
     },
-    /// Once the agent has said this since the previous step, in upper or lower case.
+    /// Once the agent has said this since the previous step, in upper or lower case. On a line that
+    /// carries sound: once the agent has said anything and has finished.
     Hears {
         /// The words.
         text: String,
@@ -73,8 +81,16 @@ pub enum Action {
     Say {
         /// The words; marks such as `[noise]` are sounds without words.
         text: String,
-        /// How long it takes, in milliseconds; 15 characters a second if absent.
+        /// How long it takes, in milliseconds; 15 characters a second if absent. On a line that
+        /// carries sound, words take as long as the voice does.
         for_ms: Option<u64>,
+    },
+    /// Says something in a sound of its own.
+    Sound {
+        /// The words in it, for the record and for lines that carry text.
+        text: String,
+        /// The sound: G.711 µ-law, 8 kHz.
+        sound: Arc<[u8]>,
     },
     /// Presses keys, four a second.
     Press {

@@ -4,7 +4,7 @@
 use phony_wire::openai::models::Model;
 use serde_json::{Map, Value, json};
 
-use super::error::ApiError;
+use super::{error::ApiError, turn_detection::TurnDetection};
 
 /// The session of one socket, as `session.created` and `session.updated` show it.
 pub(super) struct Config {
@@ -94,8 +94,25 @@ impl Config {
         AudioFormat::read(&self.session["audio"]["input"]["format"])
     }
 
-    pub(super) fn transcribes(&self) -> bool {
-        !self.session["audio"]["input"]["transcription"].is_null()
+    /// The settings of the input's transcription, if there are any.
+    pub(super) fn transcription(&self) -> Option<&Value> {
+        Some(&self.session["audio"]["input"]["transcription"]).filter(|value| !value.is_null())
+    }
+
+    pub(super) fn turn_detection(&self) -> Option<TurnDetection> {
+        TurnDetection::read(&self.session["audio"]["input"]["turn_detection"])
+    }
+
+    /// Refuses another voice than the session's; for once the model has spoken.
+    pub(super) fn keep_voice(&self, voice: Option<&Value>, param: &str) -> Result<(), ApiError> {
+        if voice.is_none_or(|voice| *voice == self.session["audio"]["output"]["voice"]) {
+            return Ok(());
+        }
+        Err(ApiError::request(
+            "cannot_update_voice",
+            param.to_owned(),
+            "Cannot update a conversation's voice if assistant audio is present.".to_owned(),
+        ))
     }
 
     /// Refuses what fits the schema but not this session.
@@ -112,13 +129,9 @@ impl Config {
                 "Reusable prompts have been shut down; send instructions.".to_owned(),
             ));
         }
-        let voice = patch.pointer("/audio/output/voice");
-        if spoken && voice.is_some_and(|voice| *voice != self.session["audio"]["output"]["voice"]) {
-            return Err(ApiError::request(
-                "cannot_update_voice",
-                "session.audio.output.voice".to_owned(),
-                "Cannot update a conversation's voice if assistant audio is present.".to_owned(),
-            ));
+        if spoken {
+            let voice = patch.pointer("/audio/output/voice");
+            self.keep_voice(voice, "session.audio.output.voice")?;
         }
         Ok(())
     }
@@ -144,24 +157,6 @@ impl AudioFormat {
             Some("audio/pcmu") => Self::Pcmu,
             Some("audio/pcma") => Self::Pcma,
             _ => Self::Pcm,
-        }
-    }
-
-    pub(super) fn bytes_per_ms(self) -> usize {
-        match self {
-            // 16 bits at 24 kHz.
-            Self::Pcm => 48,
-            // 8 bits at 8 kHz.
-            Self::Pcmu | Self::Pcma => 8,
-        }
-    }
-
-    /// The byte that encodes silence.
-    pub(super) fn silence(self) -> u8 {
-        match self {
-            Self::Pcm => 0,
-            Self::Pcmu => 0xFF,
-            Self::Pcma => 0xD5,
         }
     }
 }

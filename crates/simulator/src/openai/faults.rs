@@ -21,6 +21,7 @@ use std::{
 /// | `stall` | a response is accepted and nothing follows, not even `response.created` |
 /// | `stall-created` | `response.created` follows, and nothing more |
 /// | `fail:rate_limit_exceeded` | `response.done` with status `failed` |
+/// | `fail-transcription` | `conversation.item.input_audio_transcription.failed` |
 /// | `slow:4s` | the first token takes this long |
 /// | `expire:30s` | `session_expired` and close 1001 after this long (`ms`, `s` or `m`) |
 ///
@@ -74,6 +75,8 @@ pub enum FaultKind {
         /// The error's code, such as `rate_limit_exceeded`.
         code: String,
     },
+    /// The transcription of the caller's audio fails.
+    FailTranscription,
     /// The first token takes this long, instead of what the pace says.
     SlowFirstToken {
         /// From `response.created` to the first item.
@@ -163,7 +166,10 @@ impl FaultKind {
         match self {
             Self::Drop { of, .. } => *of == Counted::Response,
             Self::Stall { .. } | Self::Fail { .. } | Self::SlowFirstToken { .. } => true,
-            Self::Refuse { .. } | Self::ErrorAtOpen { .. } | Self::Expire { .. } => false,
+            Self::Refuse { .. }
+            | Self::ErrorAtOpen { .. }
+            | Self::FailTranscription
+            | Self::Expire { .. } => false,
         }
     }
 }
@@ -194,12 +200,13 @@ fn kind(text: &str) -> Result<FaultKind, &'static str> {
         ("stall", None, None) => FaultKind::Stall { created: false },
         ("stall-created", None, None) => FaultKind::Stall { created: true },
         ("fail", Some(code), None) => FaultKind::Fail { code: code.to_owned() },
+        ("fail-transcription", None, None) => FaultKind::FailTranscription,
         ("slow", Some(delay), None) => FaultKind::SlowFirstToken { delay: duration(delay)? },
         ("expire", Some(after), None) => FaultKind::Expire { after: duration(after)? },
         _ => {
             return Err(
-                "kinds are refuse, error, drop, drop-response, stall, stall-created, fail, slow, \
-                 expire",
+                "kinds are refuse, error, drop, drop-response, stall, stall-created, fail, \
+                 fail-transcription, slow, expire",
             );
         }
     };
@@ -308,6 +315,11 @@ impl Faults {
         self.take(connection, Some(response), |kind| {
             if let FaultKind::Fail { code } = kind { Some(code.clone()) } else { None }
         })
+    }
+
+    pub(super) fn transcription_fails(&self, connection: u64) -> bool {
+        let pick = |kind: &FaultKind| (*kind == FaultKind::FailTranscription).then_some(());
+        self.take(connection, None, pick).is_some()
     }
 
     pub(super) fn first_token(&self, connection: u64, response: u64) -> Option<Duration> {

@@ -30,9 +30,13 @@ pub(super) enum Role {
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     InputText(String),
-    /// Audio of the caller. Its bytes are not kept, as the stand-in does not understand audio.
+    /// Audio of the caller. Its bytes are not kept.
     InputAudio {
+        /// What the model understands.
+        understood: String,
+        /// What the client is shown.
         transcript: Option<String>,
+        ms: u64,
     },
     Image {
         url: String,
@@ -41,7 +45,10 @@ pub(super) enum Part {
     OutputText(String),
     /// `ms` milliseconds of the model's audio.
     OutputAudio {
+        /// What the client is shown; truncation clears it.
         transcript: String,
+        /// What the model knows that it said.
+        spoken: String,
         ms: u64,
     },
 }
@@ -105,13 +112,25 @@ impl Item {
             Body::CallOutput { output, .. } => output.clone(),
         }
     }
+
+    /// Milliseconds of the caller's audio and of the model's.
+    pub(super) fn audio_ms(&self) -> (u64, u64) {
+        let Body::Message { parts, .. } = &self.body else { return (0, 0) };
+        parts.iter().fold((0, 0), |(heard, spoken), part| match part {
+            Part::InputAudio { ms, .. } => (heard + ms, spoken),
+            Part::OutputAudio { ms, .. } => (heard, spoken + ms),
+            Part::InputText(_) | Part::Image { .. } | Part::OutputText(_) => (heard, spoken),
+        })
+    }
 }
 
 impl Part {
     fn read(value: &Value) -> Self {
         match value.get("type").and_then(Value::as_str) {
             Some("input_audio") => Self::InputAudio {
+                understood: text(value, "transcript"),
                 transcript: value.get("transcript").and_then(Value::as_str).map(str::to_owned),
+                ms: 0,
             },
             Some("input_image") => Self::Image {
                 url: text(value, "image_url"),
@@ -125,7 +144,7 @@ impl Part {
     fn object(&self) -> Value {
         match self {
             Self::InputText(text) => json!({"type": "input_text", "text": text}),
-            Self::InputAudio { transcript } => {
+            Self::InputAudio { transcript, .. } => {
                 json!({"type": "input_audio", "transcript": transcript})
             }
             Self::Image { url, detail } => {
@@ -141,8 +160,8 @@ impl Part {
     fn text(&self) -> Option<&str> {
         match self {
             Self::InputText(text) | Self::OutputText(text) => Some(text),
-            Self::InputAudio { transcript } => transcript.as_deref(),
-            Self::OutputAudio { transcript, .. } => Some(transcript),
+            Self::InputAudio { understood, .. } => Some(understood),
+            Self::OutputAudio { spoken, .. } => Some(spoken),
             Self::Image { .. } => None,
         }
     }
@@ -218,18 +237,33 @@ impl Conversation {
         let Body::Message { role: Role::Assistant, parts } = &mut item.body else {
             return Err(only_audio());
         };
-        let Some(Part::OutputAudio { transcript, ms }) = parts.first_mut() else {
+        let Some(Part::OutputAudio { transcript, spoken, ms }) = parts.first_mut() else {
             return Err(only_audio());
         };
+        // An item that was cancelled before its first sound has no audio.
+        if *ms == 0 {
+            return Err(only_audio());
+        }
         if end_ms > *ms {
             return Err(ApiError::invalid(
                 "audio_end_ms",
                 format!("Audio content of {ms}ms is already shorter than {end_ms}ms"),
             ));
         }
+        *spoken = beginning(spoken, end_ms, *ms);
         *ms = end_ms;
         transcript.clear();
         Ok(())
+    }
+
+    /// Shows the transcript of a caller's audio, unless the item has been deleted.
+    pub(super) fn transcribe(&mut self, id: &str, text: &str) {
+        let Some(item) = self.item_mut(id) else { return };
+        if let Body::Message { parts, .. } = &mut item.body
+            && let Some(Part::InputAudio { transcript, .. }) = parts.first_mut()
+        {
+            *transcript = Some(text.to_owned());
+        }
     }
 
     /// The id of the item before this one.
@@ -256,6 +290,18 @@ impl Conversation {
             format!("Tool call ID '{wanted}' not found in conversation."),
         ))
     }
+}
+
+/// The whole words in the first `part` of `whole` milliseconds of a spoken text.
+fn beginning(text: &str, part: u64, whole: u64) -> String {
+    let end = u64::try_from(text.len()).unwrap_or(u64::MAX).saturating_mul(part) / whole.max(1);
+    let words = text.split_inclusive(char::is_whitespace).scan(0, |place, word| {
+        *place += word.trim_end().len() as u64;
+        let heard = *place <= end;
+        *place += (word.len() - word.trim_end().len()) as u64;
+        heard.then_some(word)
+    });
+    words.collect()
 }
 
 const PREVIOUS: &str = "previous_item_id";

@@ -6,10 +6,14 @@
 //! the service refuses them, and a refused event changes nothing. Tests check every event that it
 //! sends against OpenAI's own schemas.
 //!
-//! It does not understand audio: a commit makes an item without a transcript, turn detection never
-//! fires, and its own audio is silence of the right length. It runs no MCP tools. The error codes
-//! `item_*_invalid_item_id`, `item_create_duplicate_item_id`, `invalid_tool_call_id` and
-//! `cannot_update_voice` are not documented by OpenAI: do not depend on them.
+//! It speaks with a [`Voice`](crate::voice::Voice), and understands only what such a voice said:
+//! [`AudioOptions::ears`] recognise the sound, and any other is understood as `(sound of 1.2 s)`.
+//! Turn detection goes by the level of the sound. Noise reduction, `speed` and the choice of a
+//! voice have no effect on what is heard, `idle_timeout_ms` never fires, retrieved items have no
+//! audio, and of an item that a client creates with audio only its transcript is read. It runs no
+//! MCP tools. The error codes `item_*_invalid_item_id`, `item_create_duplicate_item_id`,
+//! `invalid_tool_call_id` and `cannot_update_voice` are not documented by OpenAI: do not depend on
+//! them.
 //!
 //! Each socket has a `Session`, a value that knows neither sockets nor clocks; `server` moves the
 //! bytes and supplies the time. A [`Brain`] decides what is said, and [`Fault`]s what goes wrong.
@@ -20,6 +24,7 @@ mod config;
 mod error;
 mod events;
 mod faults;
+mod hearing;
 mod ids;
 mod item;
 mod models;
@@ -32,6 +37,9 @@ mod schema;
 mod server;
 mod session;
 mod shared;
+mod sound;
+mod transcription;
+mod turn_detection;
 mod usage;
 
 use std::{
@@ -51,7 +59,7 @@ use tokio_util::{
 
 pub use self::brain::{Brain, RecordedTurn, Recording, ScriptedReply, ToolCall, When, Who};
 pub use self::faults::{Counted, Fault, FaultError, FaultKind};
-pub use self::options::{OpenAiOptions, Watch};
+pub use self::options::{AudioOptions, OpenAiOptions, Watch};
 pub use self::pace::{DeltaSize, Pace};
 
 use self::shared::Shared;

@@ -10,6 +10,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::{brain::Brain, faults::Fault, pace::Pace};
+use crate::voice::Ears;
 
 /// The options of a stand-in.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct OpenAiOptions {
     pub brain: Brain,
     /// How fast it replies. Default: like a real model.
     pub pace: Pace,
+    /// How it hears and speaks.
+    pub audio: AudioOptions,
     /// What goes wrong. Default: nothing.
     pub faults: Vec<Fault>,
     /// The only API key that is accepted. Default: any.
@@ -33,6 +36,21 @@ pub struct OpenAiOptions {
     pub watch: Option<Watch>,
 }
 
+/// How the stand-in hears and speaks.
+#[derive(Clone, Debug)]
+pub struct AudioOptions {
+    /// What it recognises of the audio that it hears, and what remembers the audio that it speaks.
+    /// Default: ears that know the rendered sentences only.
+    pub ears: Ears,
+    /// How many times as fast as it is played audio is generated; 0 generates all at once.
+    /// Default: 5.
+    pub speed: u32,
+    /// How much audio a delta holds. Default: 200 ms.
+    pub delta: Duration,
+    /// From a commit to its transcription. Default: 400 ms.
+    pub transcription: Duration,
+}
+
 /// A function called with every event just before it is sent, on the socket's own task: it must not
 /// block.
 #[derive(Clone)]
@@ -44,11 +62,23 @@ impl Default for OpenAiOptions {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             brain: Brain::default(),
             pace: Pace::default(),
+            audio: AudioOptions::default(),
             faults: Vec::new(),
             api_key: None,
             session_max: Duration::from_hours(1),
             keep_events: 1_000,
             watch: None,
+        }
+    }
+}
+
+impl Default for AudioOptions {
+    fn default() -> Self {
+        Self {
+            ears: Ears::new(),
+            speed: 5,
+            delta: Duration::from_millis(200),
+            transcription: Duration::from_millis(400),
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{brain::Reply, config::AudioFormat, ids::Ids, pace::Pace};
-
-/// Length of the audio of one character: about sixteen characters a second.
-const MS_PER_CHARACTER: u64 = 60;
+use super::{
+    brain::Reply, config::AudioFormat, ids::Ids, options::AudioOptions, pace::Pace, sound,
+};
+use crate::voice::Voice;
 
 /// Characters in a token, as an estimate.
 pub(super) const CHARACTERS_PER_TOKEN: u64 = 4;
@@ -44,8 +44,8 @@ pub(super) enum Step {
     ItemAdded(usize),
     PartAdded(usize),
     Text(usize, String),
-    /// Audio, in milliseconds.
-    Sound(usize, u64),
+    /// Audio in µ-law.
+    Sound(usize, Vec<u8>),
     SoundDone(usize),
     TextDone(usize),
     PartDone(usize),
@@ -58,7 +58,7 @@ pub(super) enum Step {
 }
 
 /// What a plan depends on besides the reply.
-pub(super) struct PlanOptions {
+pub(super) struct PlanOptions<'a> {
     /// Whether the items join the default conversation.
     pub(super) in_conversation: bool,
     /// The format of the model's audio; `None` in text mode.
@@ -67,11 +67,13 @@ pub(super) struct PlanOptions {
     /// From `response.created` to the first item.
     pub(super) first_token: Duration,
     pub(super) pace: Pace,
+    pub(super) speech: &'a AudioOptions,
+    pub(super) voice: &'a Voice,
 }
 
 impl Plan {
     /// A response that says `reply`.
-    pub(super) fn reply(reply: Reply, options: &PlanOptions, ids: &mut Ids) -> Self {
+    pub(super) fn reply(reply: Reply, options: &PlanOptions<'_>, ids: &mut Ids) -> Self {
         let mut plan = Self::default();
         plan.add(Duration::ZERO, Step::Created);
         let (chunks, cut) = within_limit(reply.chunks(options.pace.delta), options.max_tokens);
@@ -97,7 +99,7 @@ impl Plan {
     }
 
     /// A response that ends without output.
-    pub(super) fn nothing(options: &PlanOptions) -> Self {
+    pub(super) fn nothing(options: &PlanOptions<'_>) -> Self {
         let mut plan = Self::default();
         plan.add(Duration::ZERO, Step::Created);
         plan.add(options.first_token, Step::Done);
@@ -145,35 +147,55 @@ impl Plan {
     fn message(
         &mut self,
         chunks: Vec<String>,
-        options: &PlanOptions,
+        options: &PlanOptions<'_>,
         wait: Duration,
         ids: &mut Ids,
     ) {
         let o = self.start(Kind::Message { audio: options.audio }, options, wait, ids);
-        let spoken = options.audio.is_some();
         self.add(Duration::ZERO, Step::PartAdded(o));
-        let mut gap = Duration::ZERO;
-        for chunk in chunks {
-            let ms = MS_PER_CHARACTER * chunk.chars().count() as u64;
-            self.add(gap, Step::Text(o, chunk));
-            if spoken {
-                self.add(Duration::ZERO, Step::Sound(o, ms));
-            }
-            gap = options.pace.between_deltas;
-        }
-        if spoken {
+        if options.audio.is_some() {
+            self.speak(o, chunks, options);
             self.add(Duration::ZERO, Step::SoundDone(o));
+        } else {
+            let mut gap = Duration::ZERO;
+            for chunk in chunks {
+                self.add(gap, Step::Text(o, chunk));
+                gap = options.pace.between_deltas;
+            }
         }
         self.add(Duration::ZERO, Step::TextDone(o));
         self.add(Duration::ZERO, Step::PartDone(o));
         self.end(o, options);
     }
 
+    /// Adds audio and its transcript, each piece of text just before the audio in which it begins.
+    fn speak(&mut self, o: usize, chunks: Vec<String>, options: &PlanOptions<'_>) {
+        let text = chunks.concat();
+        let pieces = sound::pieces(&options.voice.speak(&text), options.speech.delta);
+        let whole: usize = pieces.iter().map(Vec::len).sum();
+        let (mut written, mut spoken) = (0, 0);
+        let mut chunks = chunks.into_iter().peekable();
+        let mut gap = Duration::ZERO;
+        for piece in pieces {
+            spoken += piece.len();
+            while let Some(chunk) = chunks.next_if(|_| written * whole < text.len() * spoken) {
+                written += chunk.len();
+                self.add(std::mem::take(&mut gap), Step::Text(o, chunk));
+            }
+            let generated = sound::length(&piece).checked_div(options.speech.speed);
+            self.add(gap, Step::Sound(o, piece));
+            gap = generated.unwrap_or_default();
+        }
+        for chunk in chunks {
+            self.add(Duration::ZERO, Step::Text(o, chunk));
+        }
+    }
+
     fn call(
         &mut self,
         kind: Kind,
         args: &str,
-        options: &PlanOptions,
+        options: &PlanOptions<'_>,
         wait: Duration,
         ids: &mut Ids,
     ) {
@@ -187,7 +209,13 @@ impl Plan {
         self.end(o, options);
     }
 
-    fn start(&mut self, kind: Kind, options: &PlanOptions, wait: Duration, ids: &mut Ids) -> usize {
+    fn start(
+        &mut self,
+        kind: Kind,
+        options: &PlanOptions<'_>,
+        wait: Duration,
+        ids: &mut Ids,
+    ) -> usize {
         let o = self.outputs.len();
         self.outputs.push(OutputItem {
             id: ids.item(),
@@ -204,7 +232,7 @@ impl Plan {
         o
     }
 
-    fn end(&mut self, o: usize, options: &PlanOptions) {
+    fn end(&mut self, o: usize, options: &PlanOptions<'_>) {
         self.add(Duration::ZERO, Step::OutputDone(o));
         if options.in_conversation {
             self.add(Duration::ZERO, Step::ItemDone(o));

@@ -10,11 +10,13 @@ use super::{
     faults::Faults,
     ids::Ids,
     item::{Conversation, Item},
+    options::AudioOptions,
     pace::Pace,
     plan::{Plan, PlanOptions},
     response::{ActiveResponse, Outcome},
-    usage::PromptCache,
+    usage::{Piece, PromptCache},
 };
+use crate::voice::Voice;
 
 /// The parameters of a `response.create`; those that are absent are the session's.
 pub(super) struct Request<'a> {
@@ -28,6 +30,8 @@ pub(super) struct ResponseSettings<'a> {
     pub(super) connection: u64,
     pub(super) brain: &'a Brain,
     pub(super) pace: Pace,
+    pub(super) speech: &'a AudioOptions,
+    pub(super) voice: &'a Voice,
     pub(super) faults: &'a Faults,
 }
 
@@ -44,12 +48,14 @@ impl<'a> Request<'a> {
         Self { params }
     }
 
-    /// Refuses a response that cannot be made at present.
+    /// Refuses a response that cannot be made at present. `spoken` says that audio of the model has
+    /// been sent, after which the voice is fixed.
     pub(super) fn check(
         &self,
         config: &Config,
         conversation: &Conversation,
         responses: &[ActiveResponse],
+        spoken: bool,
     ) -> Result<(), ApiError> {
         if self.get("reasoning").is_some() && config.get("reasoning").is_null() {
             let message = "Reasoning is not supported by this model.".to_owned();
@@ -58,6 +64,10 @@ impl<'a> Request<'a> {
         if self.get("prompt").is_some() {
             let message = "Reusable prompts have been shut down; send instructions.".to_owned();
             return Err(ApiError::invalid("response.prompt", message));
+        }
+        if spoken {
+            let voice = self.get("audio").and_then(|audio| audio.pointer("/output/voice"));
+            config.keep_voice(voice, "response.audio.output.voice")?;
         }
         let input = self.get("input").and_then(Value::as_array);
         for (index, item) in input.into_iter().flatten().enumerate() {
@@ -104,9 +114,11 @@ impl<'a> Request<'a> {
                 .first_token(connection, number)
                 .unwrap_or(settings.pace.first_token),
             pace: settings.pace,
+            speech: settings.speech,
+            voice: settings.voice,
         };
         let (reply, pieces) = self.think(config, conversation, settings.brain);
-        let input = cache.read(pieces.into_iter());
+        let input = cache.read(pieces);
         let mut outcome = Outcome::Completed;
         let plan = if let Some(created) = settings.faults.stall(connection, number) {
             Plan::stall(created)
@@ -139,7 +151,7 @@ impl<'a> Request<'a> {
         config: &Config,
         conversation: &Conversation,
         brain: &Brain,
-    ) -> (Reply, Vec<String>) {
+    ) -> (Reply, Vec<Piece>) {
         let own = self.get("input").and_then(Value::as_array);
         let own: Option<Vec<Item>> = own.map(|input| {
             let items = input.iter().map(|item| match reference(item) {
@@ -161,7 +173,8 @@ impl<'a> Request<'a> {
         let mut reply = brain.reply(&context);
         apply_tool_choice(choice, &context.tools, &mut reply);
         let head = [instructions.to_owned(), tools.to_string()];
-        let pieces = head.into_iter().chain(items.iter().map(Item::text)).collect();
+        let head = head.iter().map(|text| Piece::text(text));
+        let pieces = head.chain(items.iter().map(Piece::item)).collect();
         (reply, pieces)
     }
 

@@ -1,6 +1,5 @@
 //! A response in progress: carries out its plan, event by event, and can be cancelled.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -12,6 +11,7 @@ use super::{
     ids::Ids,
     item::{Body, Conversation, Item, Part, Role},
     plan::{CHARACTERS_PER_TOKEN, Kind, OutputItem, Plan, Step},
+    sound,
     usage::{self, InputUsage},
 };
 
@@ -36,7 +36,8 @@ pub(super) struct ActiveResponse {
 /// How a response ends.
 pub(super) enum Outcome {
     Completed,
-    Cancelled,
+    /// Cancelled, for this reason.
+    Cancelled(&'static str),
     OutOfTokens,
     Failed(ApiError),
 }
@@ -58,9 +59,9 @@ impl ActiveResponse {
         !self.finished && self.emitted > 0
     }
 
-    /// Ends it at once, with the output so far.
-    pub(super) fn cancel(&mut self, now: Instant) {
-        self.outcome = Outcome::Cancelled;
+    /// Ends it at once, with the output so far. `reason` is `turn_detected` or `client_cancelled`.
+    pub(super) fn cancel(&mut self, now: Instant, reason: &'static str) {
+        self.outcome = Outcome::Cancelled(reason);
         self.plan.cut_short();
         self.due = Some(now);
     }
@@ -122,10 +123,11 @@ impl ActiveResponse {
                 };
                 events::delta(ids, kind, self.place(o), &text)
             }
-            Step::Sound(o, ms) => {
-                self.plan.outputs[o].ms += ms;
-                let sound = silence(self.plan.outputs[o].format(), ms);
-                events::delta(ids, "response.output_audio.delta", self.place(o), &sound)
+            Step::Sound(o, piece) => {
+                self.plan.outputs[o].ms += sound::ms(&piece);
+                let format = self.plan.outputs[o].format().unwrap_or(AudioFormat::Pcmu);
+                let base64 = sound::encode(&piece, format);
+                events::delta(ids, "response.output_audio.delta", self.place(o), &base64)
             }
             Step::SoundDone(o) => self.content_event(ids, "response.output_audio.done", o, &[]),
             Step::TextDone(o) => {
@@ -189,15 +191,15 @@ impl ActiveResponse {
     fn end_status(&self) -> &'static str {
         match self.outcome {
             Outcome::Completed => "completed",
-            Outcome::Cancelled | Outcome::OutOfTokens | Outcome::Failed(_) => "incomplete",
+            Outcome::Cancelled(_) | Outcome::OutOfTokens | Outcome::Failed(_) => "incomplete",
         }
     }
 
     fn verdict(&self) -> (&'static str, Value) {
         match &self.outcome {
             Outcome::Completed => ("completed", Value::Null),
-            Outcome::Cancelled => {
-                ("cancelled", json!({"type": "cancelled", "reason": "client_cancelled"}))
+            Outcome::Cancelled(reason) => {
+                ("cancelled", json!({"type": "cancelled", "reason": reason}))
             }
             Outcome::OutOfTokens => {
                 ("incomplete", json!({"type": "incomplete", "reason": "max_output_tokens"}))
@@ -218,7 +220,7 @@ impl ActiveResponse {
         if self.finished {
             response["usage"] = match self.outcome {
                 Outcome::Failed(_) => usage::nothing(),
-                Outcome::Completed | Outcome::Cancelled | Outcome::OutOfTokens => self.usage(),
+                Outcome::Completed | Outcome::Cancelled(_) | Outcome::OutOfTokens => self.usage(),
             };
         }
         response
@@ -267,7 +269,9 @@ impl OutputItem {
             }
             Kind::Message { audio } => {
                 let part = match audio {
-                    Some(_) => Part::OutputAudio { transcript: said, ms: self.ms },
+                    Some(_) => {
+                        Part::OutputAudio { transcript: said.clone(), spoken: said, ms: self.ms }
+                    }
                     None => Part::OutputText(said),
                 };
                 Body::Message { role: Role::Assistant, parts: vec![part] }
@@ -303,11 +307,4 @@ fn with(ids: &mut Ids, kind: &str, mut fields: Value, more: &[(&str, Value)]) ->
         fields[*name] = value.clone();
     }
     events::event(ids, kind, fields)
-}
-
-/// Silence of this many milliseconds, in base64.
-fn silence(format: Option<AudioFormat>, ms: u64) -> String {
-    let format = format.unwrap_or(AudioFormat::Pcm);
-    let length = usize::try_from(ms).unwrap_or(0) * format.bytes_per_ms();
-    STANDARD.encode(vec![format.silence(); length])
 }

@@ -3,12 +3,13 @@
 //! It owns the session object, the conversation and the responses in progress, and reads neither a
 //! clock nor a socket. [`Shared`] is what it shares with other sessions.
 
+mod input;
+
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use phony_wire::openai::models::Model;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -19,16 +20,15 @@ use super::{
     error::ApiError,
     events,
     faults::Break,
+    hearing::Hearing,
     ids::Ids,
-    item::{Body, Conversation, Item, Part, Role},
+    item::{Body, Conversation, Item},
     respond::{Request, ResponseSettings, SessionParts},
     response::{ActiveResponse, Next},
     shared::Shared,
+    transcription::Transcription,
     usage::PromptCache,
 };
-
-/// Less audio than this cannot be committed.
-const LEAST_COMMIT_MS: usize = 100;
 
 /// Longer than any process runs, and short enough to be added to any `Instant`.
 const LONGEST_SESSION: Duration = Duration::from_hours(24 * 365);
@@ -53,8 +53,10 @@ pub(super) struct Session {
     conversation: Conversation,
     responses: Vec<ActiveResponse>,
     cache: PromptCache,
-    /// Bytes of audio that have been appended and not committed.
-    heard: usize,
+    hearing: Hearing,
+    /// The id of the item that the caller is speaking.
+    speaking: Option<String>,
+    transcriptions: Vec<Transcription>,
     /// Whether audio of the model has been sent.
     spoken: bool,
     expires: Instant,
@@ -81,7 +83,9 @@ impl Session {
             conversation: Conversation::default(),
             responses: Vec::new(),
             cache: PromptCache::default(),
-            heard: 0,
+            hearing: Hearing::default(),
+            speaking: None,
+            transcriptions: Vec::new(),
             spoken: false,
             expires: now + lasts.min(LONGEST_SESSION),
             breaks: shared.faults.socket_break(connection),
@@ -130,24 +134,18 @@ impl Session {
                 self.end(Out::Close(Some((1001, reason))));
                 return;
             }
-            let due = self.responses.iter().enumerate().filter_map(|(i, a)| Some((a.due?, i)));
-            let Some((_, index)) = due.min().filter(|(due, _)| *due <= now) else { return };
-            match self.responses[index].next(&mut self.conversation, &mut self.ids) {
-                Some(Next::Event(event)) => {
-                    self.spoken |= self.responses[index].has_spoken();
-                    self.send(event);
-                }
-                Some(Next::Break(at)) => self.break_off(at),
-                None => {}
+            if !self.transcribe(now) && !self.advance(now) {
+                return;
             }
-            self.responses.retain(|active| !active.is_over());
         }
     }
 
     /// When [`Session::tick`] must be called next; `None` after the end.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let due = self.responses.iter().filter_map(|active| active.due).min();
-        (!self.ended).then(|| due.map_or(self.expires, |due| due.min(self.expires)))
+        let responses = self.responses.iter().filter_map(|active| active.due);
+        let transcriptions = self.transcriptions.iter().map(|pending| pending.due);
+        let due = responses.chain(transcriptions).fold(self.expires, Instant::min);
+        (!self.ended).then_some(due)
     }
 
     /// Takes the outputs so far, in order.
@@ -184,17 +182,9 @@ impl Session {
                 self.respond(now, &request)?;
             }
             "response.cancel" => self.cancel(now, event)?,
-            "input_audio_buffer.append" => {
-                let sound = STANDARD.decode(text(event, "audio")).map_err(|_| {
-                    ApiError::invalid("audio", "Invalid 'audio': not base64.".to_owned())
-                })?;
-                self.heard = self.heard.saturating_add(sound.len());
-            }
-            "input_audio_buffer.commit" => self.commit()?,
-            "input_audio_buffer.clear" => {
-                self.heard = 0;
-                self.event("input_audio_buffer.cleared", json!({}));
-            }
+            "input_audio_buffer.append" => self.append(now, event)?,
+            "input_audio_buffer.commit" => self.commit(now)?,
+            "input_audio_buffer.clear" => self.clear(),
             _ => {
                 // The only other event is `output_audio_buffer.clear`.
                 let message = "The output audio buffer exists for WebRTC and SIP only.".to_owned();
@@ -202,6 +192,22 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Sends the next event of a response, if one is due; false if there is none.
+    fn advance(&mut self, now: Instant) -> bool {
+        let due = self.responses.iter().enumerate().filter_map(|(i, a)| Some((a.due?, i)));
+        let Some((_, index)) = due.min().filter(|(due, _)| *due <= now) else { return false };
+        match self.responses[index].next(&mut self.conversation, &mut self.ids) {
+            Some(Next::Event(event)) => {
+                self.spoken |= self.responses[index].has_spoken();
+                self.send(event);
+            }
+            Some(Next::Break(at)) => self.break_off(at),
+            None => {}
+        }
+        self.responses.retain(|active| !active.is_over());
+        true
     }
 
     fn create_item(&mut self, event: &Value) -> Result<(), ApiError> {
@@ -219,45 +225,6 @@ impl Session {
         Ok(())
     }
 
-    /// Turns the audio so far into an item without a transcript. A client that asked for
-    /// transcription is told that it failed.
-    fn commit(&mut self) -> Result<(), ApiError> {
-        let ms = self.heard / self.config.input_format().bytes_per_ms();
-        if ms < LEAST_COMMIT_MS {
-            return Err(ApiError::request(
-                "input_audio_buffer_commit_empty",
-                None,
-                format!(
-                    "Error committing input audio buffer: buffer too small. Expected at least \
-                     {LEAST_COMMIT_MS}ms of audio, but buffer only has {ms}ms of audio."
-                ),
-            ));
-        }
-        self.heard = 0;
-        let id = self.ids.item();
-        let previous = self.conversation.items().last().map(|item| item.id.clone());
-        let fields = json!({"previous_item_id": previous, "item_id": id});
-        self.event("input_audio_buffer.committed", fields);
-        let parts = vec![Part::InputAudio { transcript: None }];
-        let body = Body::Message { role: Role::User, parts };
-        self.conversation.push(Item { id: id.clone(), body, status: "completed" });
-        self.announce(&id);
-        if self.config.transcribes() {
-            let fields = json!({
-                "item_id": id,
-                "content_index": 0,
-                "error": {
-                    "type": "transcription_error",
-                    "code": "audio_unintelligible",
-                    "message": "The audio could not be transcribed.",
-                    "param": null,
-                },
-            });
-            self.event("conversation.item.input_audio_transcription.failed", fields);
-        }
-        Ok(())
-    }
-
     /// Sends `conversation.item.added` and `conversation.item.done` for a complete item.
     fn announce(&mut self, id: &str) {
         let Some(item) = self.conversation.item(id) else { return };
@@ -268,13 +235,15 @@ impl Session {
     }
 
     fn respond(&mut self, now: Instant, request: &Request<'_>) -> Result<(), ApiError> {
-        request.check(&self.config, &self.conversation, &self.responses)?;
+        request.check(&self.config, &self.conversation, &self.responses, self.spoken)?;
         // Counted once it is accepted, so that a fault's number is that of an accepted response.
         let settings = ResponseSettings {
             number: self.shared.responses.fetch_add(1, Ordering::Relaxed),
             connection: self.connection,
             brain: &self.shared.brain,
             pace: self.shared.pace,
+            speech: &self.shared.audio,
+            voice: &self.shared.voice,
             faults: &self.shared.faults,
         };
         let session = SessionParts {
@@ -300,7 +269,7 @@ impl Session {
                 "Cancellation failed: no active response found".to_owned(),
             ));
         };
-        active.cancel(now);
+        active.cancel(now, "client_cancelled");
         Ok(())
     }
 

@@ -15,15 +15,18 @@ use secrecy::SecretString;
 use super::{
     brain::Brain,
     faults::Faults,
-    options::{OpenAiOptions, Watch},
+    options::{AudioOptions, OpenAiOptions, Watch},
     pace::Pace,
 };
+use crate::voice::Voice;
 
 /// The state that all sockets of a stand-in share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) brain: Brain,
     pub(super) pace: Pace,
+    pub(super) audio: AudioOptions,
+    pub(super) voice: Voice,
     pub(super) faults: Faults,
     pub(super) api_key: Option<SecretString>,
     pub(super) session_max: Duration,
@@ -41,6 +44,8 @@ impl Shared {
         Self {
             brain: options.brain,
             pace: options.pace,
+            voice: Voice::heard_by(options.audio.ears.clone()),
+            audio: options.audio,
             faults: Faults::new(options.faults),
             api_key: options.api_key,
             session_max: options.session_max,

@@ -20,7 +20,7 @@ pub(crate) enum Control {
     TimeLimit {
         seconds: u64,
     },
-    /// Drop the socket of the relay session without closing it.
+    /// Drop the socket of the session or stream without closing it.
     DropSocket,
 }
 

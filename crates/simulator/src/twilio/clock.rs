@@ -35,6 +35,16 @@ impl Clock {
         }
     }
 
+    /// How late it is for what was due at this time of the call, in microseconds of real time.
+    pub(crate) fn late_us(self, due_ms: u64) -> u64 {
+        self.start
+            .elapsed()
+            .saturating_sub(self.real(due_ms))
+            .as_micros()
+            .try_into()
+            .unwrap_or(u64::MAX)
+    }
+
     pub(crate) async fn sleep(self, for_ms: u64) {
         tokio::time::sleep(self.real(for_ms)).await;
     }

@@ -2,6 +2,7 @@
 //! hangs up.
 
 mod dial;
+mod media;
 mod relay;
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(crate) enum Abort {
     Redirected(Source),
     TimeLimit,
     Stopped,
-    /// The relay session's socket was lost.
+    /// The socket of the session or stream was lost.
     SocketLost,
 }
 
@@ -332,9 +333,34 @@ impl Leg {
             .map(|action| document.source(action, connect.method.as_deref()));
         match &connect.to {
             ConnectTo::Relay(relay) => self.relay(relay, action).await,
-            // Audio is not simulated: the verb is skipped, as after a refused connection.
-            ConnectTo::Stream(_) => Next::Verb,
+            ConnectTo::Stream(stream) => self.stream(stream, action).await,
         }
+    }
+
+    /// Continues once what `<Connect>` connected to has ended: with the document of its action, or
+    /// with the next verb if it has none.
+    async fn after_connect(
+        &mut self,
+        abort: Option<Abort>,
+        action: Option<Source>,
+        extra: Form,
+    ) -> Next {
+        if matches!(abort, Some(Abort::Redirected(_) | Abort::Stopped)) {
+            return self.after(abort.unwrap_or(Abort::Stopped)).await;
+        }
+        let Some(action) = action else {
+            return match abort {
+                Some(abort) => self.after(abort).await,
+                None => Next::Verb,
+            };
+        };
+        self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
+        if let Some(abort) = abort {
+            // The call is over: the answer is read, and not followed.
+            drop(self.fetch("action", &action, extra).await);
+            return self.after(abort).await;
+        }
+        self.go_to("action", &action, extra).await
     }
 
     async fn say(&mut self, text: &str, times: Option<u32>) -> Result<(), Abort> {

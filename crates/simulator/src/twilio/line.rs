@@ -6,13 +6,17 @@
 mod types;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 pub(crate) use self::types::{LineEvent, Rules, SpeechRecognition};
 
 use self::types::{Utterance, Waiting};
+use super::media::CallerSound;
 use super::speech::{Flags, Input, Pace, Speaker, SpeechEvent};
 
 use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, spoken_words};
+use crate::sound;
+use crate::speak::Speak;
 
 /// Pace of a caller whose step gives no duration.
 const CALLER_CHARS_PER_SECOND: u64 = 15;
@@ -26,6 +30,8 @@ const LONGEST_MEMORY: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) speaker: Speaker,
+    /// The sound of both sides, while the line carries sound.
+    sound: CallerSound,
     recognition: SpeechRecognition,
     rules: Rules,
     driver: Driver,
@@ -50,6 +56,7 @@ impl Line {
     ) -> Self {
         Self {
             speaker: Speaker::new(pace, now_ms),
+            sound: CallerSound::default(),
             recognition,
             rules: Rules::default(),
             driver: Driver::new(caller.steps(), now_ms),
@@ -113,6 +120,37 @@ impl Line {
     /// Silences the agent, as its session is over.
     pub(crate) fn silence_agent(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.voice(now_ms, out, |speaker, out| speaker.stop(now_ms, out));
+    }
+
+    /// Carries sound from now on: the caller's words are spoken by this voice.
+    pub(crate) fn open_sound(&mut self, voice: Arc<dyn Speak>) {
+        self.rules = Rules { carries_sound: true, ..Rules::default() };
+        self.sound.open(voice);
+    }
+
+    /// Carries text again.
+    pub(crate) fn close_sound(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
+        self.rules = Rules::default();
+        let stopped = self.sound.close(now_ms);
+        out.extend(stopped.map(|event| (now_ms, LineEvent::Speech(event))));
+    }
+
+    /// The caller's sound of one frame, which began at `from_ms`.
+    pub(crate) fn caller_frame(&mut self, from_ms: u64) -> [u8; sound::FRAME_BYTES] {
+        self.sound.frame(from_ms)
+    }
+
+    /// Lets the caller hear one frame of the agent's sound, which begins at `at_ms` and has this
+    /// much more behind it.
+    pub(crate) fn hear(
+        &mut self,
+        at_ms: u64,
+        frame: &[u8],
+        queued_ms: u64,
+        out: &mut Vec<(u64, LineEvent)>,
+    ) {
+        let event = self.sound.hear(at_ms, frame, queued_ms);
+        out.extend(event.map(|event| (at_ms, LineEvent::Speech(event))));
     }
 
     /// Takes an action of a live caller. It waits for the present one to end, except hanging up.
@@ -193,6 +231,7 @@ impl Line {
                     let for_ms = chars * 1000 / CALLER_CHARS_PER_SECOND / 4;
                     self.say(at_ms, &text, Some(for_ms), out);
                 }
+                LiveAction::Sound { text, sound } => self.say_sound(at_ms, &text, &sound, out),
                 LiveAction::Press(digits) => self.press(at_ms, &digits),
                 LiveAction::HangUp => self.hang_up(at_ms, out),
             }
@@ -225,13 +264,16 @@ impl Line {
         }
         let observation = Observation {
             now_ms,
-            agent_sounding: self.speaker.sounding(),
-            agent_sounding_since_ms: self.speaker.sounding_since_ms(),
-            agent_pending: self.speaker.pending(),
-            agent_quiet_since_ms: self.speaker.quiet_since_ms(),
-            spoken: self.speaker.spoken(now_ms),
-            received: self.speaker.received(),
-            heard: &self.heard,
+            agent_sounding: self.speaker.sounding() || self.sound.sounding(),
+            agent_sounding_since_ms: self
+                .speaker
+                .sounding_since_ms()
+                .max(self.sound.sounding_since_ms()),
+            agent_pending: self.speaker.pending() || self.sound.sounding(),
+            agent_quiet_since_ms: self.speaker.quiet_since_ms().max(self.sound.quiet_since_ms()),
+            spoken: self.spoken(now_ms),
+            received: self.received(),
+            heard: (!self.rules.carries_sound).then_some(self.heard.as_str()),
         };
         match self.driver.due(&observation) {
             Due::At(at_ms) => Some(at_ms),
@@ -246,6 +288,7 @@ impl Line {
     fn follow_script(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         match self.driver.take(at_ms) {
             Some(Action::Say { text, for_ms }) => self.say(at_ms, &text, for_ms, out),
+            Some(Action::Sound { text, sound }) => self.say_sound(at_ms, &text, &sound, out),
             Some(Action::Press { digits }) => self.press(at_ms, &digits),
             Some(Action::Wait) => self.step_done(at_ms),
             Some(Action::HangUp) => self.hang_up(at_ms, out),
@@ -260,9 +303,23 @@ impl Line {
         for_ms: Option<u64>,
         out: &mut Vec<(u64, LineEvent)>,
     ) {
+        if let Some(sounds_ms) = self.sound.say(at_ms, text, for_ms) {
+            self.utter(at_ms, text, sounds_ms, out);
+            return;
+        }
+        let chars = spoken_words(text).chars().count() as u64;
+        let for_ms = for_ms.unwrap_or(chars * 1000 / CALLER_CHARS_PER_SECOND);
+        self.utter(at_ms, text, for_ms, out);
+    }
+
+    fn say_sound(&mut self, at_ms: u64, text: &str, sound: &[u8], out: &mut Vec<(u64, LineEvent)>) {
+        self.sound.play(at_ms, sound);
+        self.utter(at_ms, text, sound::duration_ms(sound), out);
+    }
+
+    fn utter(&mut self, at_ms: u64, text: &str, for_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let words = spoken_words(text);
-        let chars = words.chars().count() as u64;
-        let for_ms = for_ms.unwrap_or(chars * 1000 / CALLER_CHARS_PER_SECOND).max(1);
+        let for_ms = for_ms.max(1);
         // Words that follow before the last ones were reported belong to the same prompt.
         let before = if words.is_empty() { None } else { self.waiting.take() };
         self.utterance = Some(Utterance {
@@ -361,7 +418,8 @@ impl Line {
         let Some(waiting) = self.waiting.take() else { return };
         let utterances = waiting.utterances;
         let over_agent = waiting.began_over_agent && self.speaker.sounding();
-        let reported = self.rules.listens && (!over_agent || self.rules.report.has(Input::Speech));
+        let heard = !over_agent || self.rules.report.has(Input::Speech);
+        let reported = self.rules.carries_sound || self.rules.listens && heard;
         out.push((
             at_ms,
             if reported {
@@ -388,8 +446,20 @@ impl Line {
     }
 
     fn step_done(&mut self, at_ms: u64) {
-        self.driver.done(at_ms, self.speaker.spoken(at_ms));
+        self.driver.done(at_ms, self.spoken(at_ms));
         self.heard.clear();
+    }
+
+    /// Characters that the agent has spoken in all, in text and in sound.
+    fn spoken(&self, at_ms: u64) -> usize {
+        self.speaker.spoken(at_ms) + self.sound.heard_chars()
+    }
+
+    /// Characters that the agent has been given to speak in all, and whether its reply is complete,
+    /// which nobody can tell of sound.
+    fn received(&self) -> (usize, bool) {
+        let (chars, complete) = self.speaker.received();
+        (chars + self.sound.known_chars(), complete && !self.rules.carries_sound)
     }
 
     /// Runs the voice, and keeps its events and what the caller heard.

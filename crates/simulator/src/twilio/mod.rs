@@ -3,17 +3,23 @@
 //! It requests TwiML from the webhooks of its numbers, with Twilio's signatures, and follows it. It
 //! opens ConversationRelay sockets, simulates both voices at the pace of speech, and records
 //! everything that happens. Its behaviour follows Twilio's documentation and observations of live
-//! calls. Audio (`<Stream>`) is not simulated.
+//! calls.
+//!
+//! Media Streams (`<Connect><Stream>`) carry sound both ways, frame by frame. Callers understand none
+//! of it: they notice by its energy when the agent speaks. Not simulated: lossy or delayed sound, the
+//! warnings of a slow application (31930), tones of the keypad within the sound, sound between two
+//! numbers of the account that call each other, and streams of one way (`<Start><Stream>`).
 //!
 //! A call runs in its own time, `speed` times as fast as real time, as one task with one timer.
 //! Nothing outlives [`TwilioRunning::stop`].
 //!
 //! - `rest`: the REST API.
 //! - `ringing` → `leg`: a call until it is answered, then the TwiML that it follows, with
-//!   `leg::dial` and `leg::relay` for `<Dial>` and `<ConversationRelay>`.
+//!   `leg::dial`, `leg::relay` and `leg::media` for `<Dial>`, `<ConversationRelay>` and `<Stream>`.
 //! - `document`, `bridge`, `socket`: TwiML documents, calls between two numbers of the account,
-//!   and the WebSocket of a relay session.
+//!   and the WebSocket of a relay session or stream.
 //! - `line` → `speech`: the caller and the agent's voice, as values that take time as an argument.
+//! - `media`: the sound of a stream, likewise.
 //! - `network`: the state that all of these share.
 //! - [`load_generator`]: thousands of callers for a load test, without voices or records.
 
@@ -27,6 +33,7 @@ mod leg;
 mod line;
 mod listener;
 pub mod load_generator;
+mod media;
 mod network;
 mod options;
 mod phone_number;
@@ -49,6 +56,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::callee::{Answers, Callee};
 pub use self::fault::Fault;
+pub use self::media::{ApplicationMark, BadFrame, Lateness, MediaStream, StreamSound, Stretch};
 pub use self::options::{FrameSeen, Timings, TwilioOptions, Watch};
 pub use self::phone_number::PhoneNumber;
 pub use self::record::{
@@ -149,7 +157,7 @@ impl TwilioRunning {
         ringing::dial_in(&self.net, from, to, caller)
     }
 
-    /// Drops the socket of a call's relay session without a close frame, as when a network fails.
+    /// Drops the socket of a call's relay session or stream without a close frame, as when a network fails.
     /// False if there is no such call.
     #[must_use]
     pub fn drop_socket(&self, sid: &str) -> bool {

@@ -11,6 +11,7 @@ use super::record::Sender;
 use super::speech::Pace;
 use super::webhooks::HostOverride;
 use crate::callers::Caller;
+use crate::speak::{Buzz, Speak};
 
 /// The options of the phone network.
 #[derive(Debug, Clone)]
@@ -38,6 +39,11 @@ pub struct TwilioOptions {
     pub noise_interrupts: bool,
     /// Whether records keep every frame. Default: yes.
     pub keep_frames: bool,
+    /// Whether the records of Media Streams keep the sound of both sides, 16 KB a second. Default:
+    /// yes.
+    pub keep_sound: bool,
+    /// The voice of callers on a line that carries sound. Default: [`Buzz`].
+    pub voice: Arc<dyn Speak>,
     /// How many records are kept of calls that are over. Default: 10,000.
     pub keep_calls: usize,
     /// Is called with every frame that is sent or received. Default: none.
@@ -69,7 +75,7 @@ pub struct Timings {
     pub status_ms: u64,
 }
 
-/// A frame on a relay socket that is being sent or has just been received.
+/// A frame on the socket of a session or stream that is being sent or has just been received.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameSeen<'a> {
     /// The call's SID.
@@ -98,6 +104,8 @@ impl Default for TwilioOptions {
             timings: Timings::default(),
             noise_interrupts: false,
             keep_frames: true,
+            keep_sound: true,
+            voice: Arc::new(Buzz),
             keep_calls: 10_000,
             watch: None,
         }

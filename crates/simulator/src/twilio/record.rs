@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::media::MediaStream;
 pub use super::speech::Heard;
 
 /// Everything that happened on one call.
@@ -38,9 +39,12 @@ pub struct CallRecord {
     pub pressed: String,
     /// Interruptions of the agent, with what Twilio reported as heard.
     pub interrupts: Vec<Interrupt>,
+    /// Media Streams, one after another.
+    pub streams: Vec<MediaStream>,
     /// Relay sessions, one after another.
     pub sessions: Vec<Session>,
-    /// Frames of all sessions, both ways; empty if `keep_frames` is off.
+    /// Frames of all sessions and streams, both ways; empty if `keep_frames` is off. `media` frames
+    /// are left out: their sound is in `streams`.
     pub frames: Vec<Frame>,
     /// Requests to the application, with their answers.
     pub webhooks: Vec<Webhook>,
@@ -114,7 +118,7 @@ pub enum Fate {
     Open,
     /// It holds no words.
     Noise,
-    /// It was reported to the application in a `prompt`.
+    /// It was reported to the application in a `prompt`, or sent to it as sound.
     Reported,
     /// It was not reported: it fell into the agent's speech, or speech was not being recognised.
     Lost,
@@ -162,7 +166,7 @@ pub enum Sender {
     Application,
 }
 
-/// One frame of a relay socket.
+/// One frame of a session's or stream's socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Frame {
     /// When it was sent, in the call's time.

@@ -1,4 +1,4 @@
-//! The WebSocket of a relay session, opened and closed as Twilio does.
+//! The WebSocket of a relay session or stream, opened and closed as Twilio does.
 
 use std::time::Duration;
 

@@ -17,6 +17,9 @@ use crate::{BadFrame, Problem};
 /// Bytes of µ-law audio in a millisecond.
 pub const BYTES_PER_MS: usize = 8;
 
+/// At least the length of a `media` frame to Twilio without the stream's id and the audio.
+const FRAME_AROUND_AUDIO: usize = 64;
+
 /// A frame from Twilio to the application; audio is borrowed from the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromTwilio<'a> {
@@ -237,6 +240,16 @@ pub fn decode_audio(payload: &str) -> Result<Vec<u8>, BadFrame> {
 #[must_use]
 pub fn encode_audio(audio: &[u8]) -> String {
     STANDARD.encode(audio)
+}
+
+/// Appends the `media` frame that plays this audio in the stream of this id. Encodes it in place.
+pub fn write_audio(stream_sid: &str, audio: &[u8], out: &mut String) {
+    out.reserve(FRAME_AROUND_AUDIO + stream_sid.len() + audio.len().div_ceil(3) * 4);
+    out.push_str(r#"{"event":"media","streamSid":"#);
+    json::append(out, &stream_sid);
+    out.push_str(r#","media":{"payload":""#);
+    STANDARD.encode_string(audio, out);
+    out.push_str(r#""}}"#);
 }
 
 fn required<'a>(

@@ -163,6 +163,18 @@ fn media_frames_to_twilio_are_written_as_documented_and_understood() {
 }
 
 #[test]
+fn audio_is_encoded_in_its_frame() {
+    for (length, stream) in [(0, "MZ1"), (160, "MZ1"), (161, "a \"stream\""), (8000, "MZ1")] {
+        let audio: Vec<u8> = (0..length).map(|n: usize| n.to_le_bytes()[0]).collect();
+        let (mut whole, mut in_place) = (String::new(), String::new());
+        let payload = media::encode_audio(&audio).into();
+        media::ToTwilio::Media { payload }.write(stream, &mut whole);
+        media::write_audio(stream, &audio, &mut in_place);
+        assert_eq!(in_place, whole, "{length}");
+    }
+}
+
+#[test]
 fn the_stand_in_for_media_is_as_strict_as_twilio() {
     for text in [
         r#"{"event":"media","media":{"payload":"AAAA"}}"#,

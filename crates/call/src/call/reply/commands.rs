@@ -187,7 +187,11 @@ impl Call {
         self.playback.pressed(now, digits.as_str(), by, tool.clone());
         self.expect_playback(now);
         let value = digits.to_string();
-        self.tell_line(ToCarrier::Press(digits));
+        if self.speaks() {
+            self.sound_keys(now, digits.as_str());
+        } else {
+            self.tell_line(ToCarrier::Press(digits));
+        }
         self.emit(now, EventBody::CommandExecuted { command: CommandName::Press, value, by, tool });
     }
 

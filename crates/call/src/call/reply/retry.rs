@@ -13,6 +13,10 @@ use crate::model::{Fault, Item, ItemBody, ToModel};
 const GO_ON: &str = "A technical fault cut your reply off after these words, which the caller has \
                      heard. Go on from exactly there and repeat nothing.";
 
+/// Tells the model that its voice broke off.
+const BROKEN_OFF: &str = "A technical fault cut your voice off. Go on from exactly where the caller \
+                          stopped hearing you and repeat nothing.";
+
 /// How often a supervisor's guidance may restart a reply.
 const RETHINKS: u32 = 2;
 
@@ -40,6 +44,9 @@ impl Call {
             return;
         }
         self.emit(now, EventBody::Error { r#where: Where::Model, code, message, fatal });
+        if self.is_mute() && self.is_conversing() {
+            return self.give_up(now);
+        }
         if concerns {
             if let Some(reply) = self.reply() {
                 reply.phase = ReplyPhase::Failed;
@@ -59,6 +66,9 @@ impl Call {
     }
 
     fn retry(&mut self, now: Instant, fault: Fault) {
+        if self.speaks() && self.reply().is_some_and(|reply| reply.has_spoken()) {
+            return self.go_on_after_fault(now);
+        }
         self.forget_attempt();
         let policy = &self.policy;
         let (retries, reconnects, pause) = (policy.retries, policy.reconnects, policy.busy_pause);
@@ -75,6 +85,14 @@ impl Call {
             }
             Fault::Passing | Fault::Lost | Fault::Busy | Fault::Fatal => self.give_up(now),
         }
+    }
+
+    /// The model's voice broke off. What was heard of it is recorded, and the model goes on from
+    /// there: words of a second attempt cannot be taken out of its sound.
+    fn go_on_after_fault(&mut self, now: Instant) {
+        self.cut_speech(now);
+        self.drop_reply(now, "the model failed");
+        self.respond(now, &[BROKEN_OFF]);
     }
 
     pub(super) fn retry_now(&mut self, now: Instant, fault: Fault) {
@@ -128,8 +146,10 @@ impl Call {
     /// Speaks a filler, once per reply, unless words of the reply have been sent.
     pub(in crate::call) fn say_filler(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Filler);
+        let speaks = self.speaks();
         let Some(reply) = self.reply() else { return };
-        if reply.has_spoken() || std::mem::replace(&mut reply.filler, true) {
+        // The filler would come from the same model, and the reply would wait for it.
+        if reply.has_spoken() || speaks || std::mem::replace(&mut reply.filler, true) {
             return;
         }
         let phrase = self.agent.phrases.filler.clone();
@@ -139,7 +159,16 @@ impl Call {
     /// The model will not answer: apologises, then transfers the call or ends it.
     pub(in crate::call) fn give_up(&mut self, now: Instant) {
         self.drop_reply(now, "the model failed");
-        if let Some(target) = self.fallback().cloned() {
+        let fallback = self.fallback().cloned();
+        if self.is_mute() {
+            // The carrier says the apology, or the transfer goes without one.
+            self.cut_speech(now);
+            return match fallback {
+                Some(target) => self.end_by_transfer(now, target, EndReason::ModelFailed),
+                None => self.end_by_policy(now, EndReason::ModelFailed),
+            };
+        }
+        if let Some(target) = fallback {
             let phrase = self.agent.phrases.apology_transfer.clone();
             self.speak_on(now, Source::Apology, &phrase);
             self.end_by_transfer(now, target, EndReason::ModelFailed);

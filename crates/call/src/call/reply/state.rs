@@ -11,7 +11,7 @@ use crate::speakable::{Speakable, is_audible};
 pub(in crate::call) struct Reply {
     /// The turn of the attempt that was asked for last.
     pub(super) turn: TurnId,
-    pub(super) phase: ReplyPhase,
+    pub(in crate::call) phase: ReplyPhase,
     pub(super) delivery: Delivery,
     pub(super) reached: Milestone,
     /// Separates the commands of this attempt from its text.
@@ -26,7 +26,7 @@ pub(in crate::call) struct Reply {
     pub(super) filler: bool,
     pub(super) attempts: Attempts,
     /// The model's own memory holds the words as one reply, as written.
-    pub(super) verbatim: bool,
+    pub(in crate::call) verbatim: bool,
     /// The command to leave the call, which is carried out once the reply has been heard.
     pub(super) exit: Option<Exit>,
     /// The commands that count, whether carried out, pending or kept back; each once.
@@ -37,7 +37,7 @@ pub(in crate::call) struct Reply {
 
 /// What the model is doing about a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReplyPhase {
+pub(in crate::call) enum ReplyPhase {
     /// It was asked and has not finished.
     Writing,
     /// The attempt failed; the reply is asked for again, or given up.
@@ -68,8 +68,8 @@ pub(super) enum Delivery {
 
 /// What is kept back of a reply.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KeptBack {
-    pub(super) words: String,
+pub(in crate::call) struct KeptBack {
+    pub(in crate::call) words: String,
     /// In the order in which they were given.
     pub(super) commands: Vec<HeldCommand>,
 }
@@ -185,6 +185,11 @@ impl Reply {
         self.reached == Milestone::Spoken
     }
 
+    /// Notes that it is on its way to the caller. Returns whether that is new.
+    pub(in crate::call) fn sounds(&mut self) -> bool {
+        std::mem::replace(&mut self.reached, Milestone::Spoken) != Milestone::Spoken
+    }
+
     /// Whether the caller has heard a filler.
     pub(in crate::call) fn has_filled(&self) -> bool {
         self.filler
@@ -239,7 +244,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn kept_back(&mut self) -> Option<&mut KeptBack> {
+    pub(in crate::call) fn kept_back(&mut self) -> Option<&mut KeptBack> {
         match &mut self.delivery {
             Delivery::KeptBack(kept) => Some(kept),
             Delivery::Direct(_) => None,

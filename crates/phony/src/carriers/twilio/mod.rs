@@ -1,6 +1,8 @@
-//! Twilio: lines over ConversationRelay, and the REST API.
+//! Twilio: lines over ConversationRelay and Media Streams, and the REST API.
 
 pub mod account;
+pub mod media;
 pub mod relay;
 pub mod rest;
+pub(crate) mod socket;
 pub mod wiring;

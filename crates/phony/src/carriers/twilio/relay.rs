@@ -1,6 +1,7 @@
 //! A line over a ConversationRelay socket: Twilio does speech recognition and synthesis, the frames
 //! carry text (Twilio, "ConversationRelay WebSocket messages"). The softphone uses the same frames.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -8,12 +9,11 @@ use phony_call::{FromCarrier, LegId, Next, ToCarrier};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::error::CapacityError;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
+use super::socket::{self, CLOSE_LIMIT, Departure, SocketEnd, WRITE_LIMIT, pressed, text_of};
 use crate::ports::{self, CarrierEnd, CarrierPort};
 use crate::runtime::heartbeat::{Beat, Heartbeat, is_heartbeat};
 use crate::runtime::task_set::Task;
@@ -23,46 +23,25 @@ use crate::runtime::websocket::{self, PendingSocket, Socket};
 const MAX_TOKEN: usize = 4096;
 /// How long a socket may take to send its `setup` frame, which names its call.
 const SETUP_LIMIT: Duration = Duration::from_secs(10);
-/// How long writing one frame may take.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// How long Twilio may take to close the socket after the `end` frame.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Reads the first frame; `None` unless it is `setup` and comes in time.
 pub(crate) async fn first_frame(
     pending: &mut PendingSocket,
     kill: &CancellationToken,
 ) -> Option<Setup> {
-    let first = pending.slot.wait(setup_frame(&mut pending.socket));
-    kill.run_until_cancelled(timeout(SETUP_LIMIT, first)).await?.ok()??
-}
-
-async fn setup_frame(socket: &mut Socket) -> Option<Setup> {
-    loop {
-        return match socket.next().await?.ok()? {
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
-            Message::Text(text) => match FromTwilio::parse(&text).ok()? {
-                FromTwilio::Setup(setup) => Some(*setup),
-                FromTwilio::Prompt { .. }
-                | FromTwilio::Dtmf { .. }
-                | FromTwilio::Interrupt { .. }
-                | FromTwilio::Error { .. }
-                | FromTwilio::Info(_)
-                | FromTwilio::Other { .. } => None,
-            },
-            Message::Binary(_) | Message::Close(_) => None,
-        };
-    }
-}
-
-/// How a socket ended.
-enum SocketEnd {
-    /// Closed by the peer with code 1000.
-    Clean,
-    /// Lost, or closed by the peer with another code.
-    Unclean,
-    /// To be closed from here with this code.
-    Close(CloseCode),
+    let read = |text: &str| match FromTwilio::parse(text) {
+        Ok(FromTwilio::Setup(setup)) => ControlFlow::Break(Some(*setup)),
+        Ok(
+            FromTwilio::Prompt { .. }
+            | FromTwilio::Dtmf { .. }
+            | FromTwilio::Interrupt { .. }
+            | FromTwilio::Error { .. }
+            | FromTwilio::Info(_)
+            | FromTwilio::Other { .. },
+        )
+        | Err(_) => ControlFlow::Break(None),
+    };
+    socket::first_frame(pending, kill, SETUP_LIMIT, read).await
 }
 
 /// The kind of a message.
@@ -81,14 +60,6 @@ pub(crate) enum Peer {
     Carrier,
     /// A web page, which sends heartbeats among the frames.
     Page,
-}
-
-/// The call has ended its line by itself.
-pub(crate) struct Departure {
-    /// What happens to the call next.
-    pub(crate) next: Next,
-    /// Whether the peer closed the socket in answer.
-    pub(crate) clean: bool,
 }
 
 /// A socket that carries a call.
@@ -133,16 +104,8 @@ impl Line {
             tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
         }
         let end = self.relay(&kill).await;
-        let is_answered = matches!(end, SocketEnd::Clean | SocketEnd::Close(CloseCode::Away));
-        let clean = match end {
-            SocketEnd::Clean => true,
-            SocketEnd::Unclean => false,
-            SocketEnd::Close(code) => {
-                let reason = if code == CloseCode::Away { "the server stops" } else { "" };
-                close(&mut self.socket, code, reason).await;
-                code == CloseCode::Normal
-            }
-        };
+        let is_answered = end.is_answered();
+        let clean = end.close(&mut self.socket).await;
         // This fails if the call ended first.
         drop(self.port.events.send(FromCarrier::Closed { clean }).await);
         self.leaving.take().map(|next| Departure { next, clean: is_answered })
@@ -258,6 +221,8 @@ impl Line {
                     self.socket.flush().await?;
                     return Ok(Some(next));
                 }
+                // The call orders no sound from a line that carries words.
+                ToCarrier::Play(_) | ToCarrier::Mark(_) | ToCarrier::Clear => {}
                 ToCarrier::Press(digits) => {
                     self.feed(&ToTwilio::SendDigits { digits: digits.as_str().into() }).await?;
                 }
@@ -333,28 +298,11 @@ fn handoff(next: &Next) -> serde_json::Value {
 
 /// The event that a message is for the call, if it is one, or the end of the socket.
 fn event_of(message: Option<Result<Message, Error>>) -> Result<Option<FromCarrier>, SocketEnd> {
-    match message {
-        None => Err(SocketEnd::Unclean),
-        Some(Err(error)) => {
-            tracing::debug!(%error, "relay socket failed");
-            if matches!(error, Error::Capacity(CapacityError::MessageTooLong { .. })) {
-                bad_frame("too_large");
-                Err(SocketEnd::Close(CloseCode::Size))
-            } else {
-                Err(SocketEnd::Unclean)
-            }
-        }
-        Some(Ok(Message::Close(frame))) => {
-            let clean = frame.is_some_and(|frame| frame.code == CloseCode::Normal);
-            Err(if clean { SocketEnd::Clean } else { SocketEnd::Unclean })
-        }
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
-        Some(Ok(Message::Binary(_))) => Ok(bad_frame("binary")),
-        Some(Ok(Message::Text(text))) => Ok(match FromTwilio::parse(&text) {
-            Err(_) => bad_frame("unreadable"),
-            Ok(frame) => event_of_frame(frame),
-        }),
-    }
+    let Some(text) = text_of(message, count_bad_frame)? else { return Ok(None) };
+    Ok(match FromTwilio::parse(&text) {
+        Err(_) => bad_frame("unreadable"),
+        Ok(frame) => event_of_frame(frame),
+    })
 }
 
 fn event_of_frame(frame: FromTwilio) -> Option<FromCarrier> {
@@ -362,15 +310,7 @@ fn event_of_frame(frame: FromTwilio) -> Option<FromCarrier> {
         FromTwilio::Prompt { voice_prompt, last, .. } => {
             Some(FromCarrier::Said { text: voice_prompt, last })
         }
-        FromTwilio::Dtmf { digit } => {
-            let mut keys = digit.chars();
-            match (keys.next(), keys.next()) {
-                (Some(digit @ ('0'..='9' | '*' | '#')), None) => {
-                    Some(FromCarrier::Pressed { digit })
-                }
-                _ => bad_frame("dtmf"),
-            }
-        }
+        FromTwilio::Dtmf { digit } => pressed(&digit).or_else(|| bad_frame("dtmf")),
         FromTwilio::Interrupt { utterance_until_interrupt, .. } => {
             Some(FromCarrier::Interrupted { heard: utterance_until_interrupt })
         }
@@ -389,8 +329,12 @@ fn event_of_frame(frame: FromTwilio) -> Option<FromCarrier> {
 
 /// Counts a frame that is ignored.
 fn bad_frame(kind: &'static str) -> Option<FromCarrier> {
-    metrics::counter!("phony_relay_bad_frames_total", "kind" => kind).increment(1);
+    count_bad_frame(kind);
     None
+}
+
+fn count_bad_frame(kind: &'static str) {
+    metrics::counter!("phony_relay_bad_frames_total", "kind" => kind).increment(1);
 }
 
 /// Twilio's error code, five digits, in a text such as `Invalid message received, code: 64107`.
@@ -407,22 +351,6 @@ fn fitting(text: &str) -> usize {
     }
     let end = text.floor_char_boundary(MAX_TOKEN);
     text[..end].rfind(' ').map_or(end, |space| space + 1)
-}
-
-/// Closes a socket that carries no call.
-pub(crate) async fn refuse(mut pending: PendingSocket, code: CloseCode, reason: &'static str) {
-    pending.slot.wait(close(&mut pending.socket, code, reason)).await;
-}
-
-async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
-    let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-    let closing = async {
-        socket.send(Message::Close(Some(frame))).await.ok()?;
-        // Waits for the peer's close frame, so that this one is not lost in a reset.
-        while let Some(Ok(_)) = socket.next().await {}
-        Some(())
-    };
-    drop(timeout(Duration::from_secs(2), closing).await);
 }
 
 #[cfg(test)]

@@ -256,6 +256,8 @@ mod tests {
             scenario: None,
             variables: std::collections::BTreeMap::new(),
             companion: None,
+            transport: None,
+            model: None,
         };
         let lines = printer.lines(&event(0, start));
         assert_eq!(

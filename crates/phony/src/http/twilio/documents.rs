@@ -5,13 +5,13 @@ use axum::response::{IntoResponse, Response};
 use phony_call::{CallSid, Next, PhoneNumber};
 use phony_wire::twilio::twiml::{
     Dial, DialOptions, Number, NumberOptions, Pause, Redirect, Relay, RelayOptions, Say,
-    SayOptions, Twiml, Verb, WssUrl,
+    SayOptions, Stream, Twiml, Verb, WssUrl,
 };
 
 use crate::agents::Agent;
 use crate::app::App;
 use crate::calls::RingResponse;
-use crate::config::RelaySettings;
+use crate::config::{RelaySettings, Transport};
 
 /// A TwiML document as a response.
 pub(super) struct Document {
@@ -72,10 +72,10 @@ impl Document {
         Self { twiml, parts: true }
     }
 
-    /// Connects the call to the relay socket, with a token made for it alone. Hangs up if the call
-    /// is gone.
-    pub(super) async fn relay(app: &App, call: &CallSid) -> Self {
-        let agent = app.calls.agent_of(call);
+    /// Connects the call to its next socket, with a token made for it alone. Hangs up if the call is
+    /// gone.
+    pub(super) async fn reconnect(app: &App, call: &CallSid) -> Self {
+        let agent = app.calls.agent_by_record(call).await;
         match app.calls.next_token(call).await {
             Some(token) => Self::connect(app, token, agent.as_deref()),
             None => Self::hang_up(),
@@ -92,15 +92,28 @@ impl Document {
 
     fn connect(app: &App, token: String, agent: Option<&Agent>) -> Self {
         let authority = app.authority();
-        let Ok(url) = WssUrl::new(format!("wss://{authority}/relay/ws")) else {
+        let transport = agent.map_or(app.config.transport, |agent| agent.transport);
+        let path = match transport {
+            Transport::Relay => "/relay/ws",
+            Transport::Media => "/media/ws",
+        };
+        let Ok(url) = WssUrl::new(format!("wss://{authority}{path}")) else {
             return Self::hang_up();
         };
-        let mut relay = Relay::new(url).parameter("token", token);
-        relay.options = options(&app.config.relay);
-        if let Some(agent) = agent {
-            speak_as(agent, &mut relay.options);
-        }
-        Twiml::new().then(Verb::relay(relay, action(&authority))).into()
+        let verb = match transport {
+            Transport::Relay => {
+                let mut relay = Relay::new(url).parameter("token", token);
+                relay.options = options(&app.config.relay);
+                if let Some(agent) = agent {
+                    speak_as(agent, &mut relay.options);
+                }
+                Verb::relay(relay, action(&authority))
+            }
+            Transport::Media => {
+                Verb::stream(Stream::new(url).parameter("token", token), action(&authority))
+            }
+        };
+        Twiml::new().then(verb).into()
     }
 
     /// Connects the caller to another number.
@@ -134,7 +147,7 @@ impl Document {
         match next {
             Next::HangUp => Self::hang_up(),
             Next::Dial { target, ring, limit } => Self::dial(app, target, caller_id, *ring, *limit),
-            Next::Reconnect => Self::relay(app, call).await,
+            Next::Reconnect => Self::reconnect(app, call).await,
             Next::Apologise { text } => Self::apology(app, text),
             Next::Nothing => Self::empty(),
         }

@@ -1,4 +1,4 @@
-//! The endpoints for Twilio: webhooks and the relay socket.
+//! The endpoints for Twilio: webhooks, and the sockets of relay sessions and streams.
 //!
 //! Everything that comes from Twilio is signed with the account's auth token, sockets too, and is
 //! refused with 403 otherwise. A socket must also bring the single-use token that the TwiML of its
@@ -6,6 +6,7 @@
 
 mod documents;
 mod gate;
+mod media;
 mod relay;
 mod webhooks;
 
@@ -26,5 +27,6 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(webhooks::call_ended))
         .routes(routes!(webhooks::call_status))
         .routes(routes!(relay::relay))
+        .routes(routes!(media::media))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }

@@ -12,7 +12,9 @@ use super::gate::SignedUpgrade;
 use crate::app::App;
 use crate::calls::registry::Handle;
 use crate::carriers::TWILIO;
-use crate::carriers::twilio::relay::{Departure, Peer, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Peer, first_frame, line};
+use crate::carriers::twilio::socket::{Departure, refuse};
+use crate::config::Transport;
 use crate::http::error::ErrorBody;
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 
@@ -52,14 +54,7 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
         }
         return refuse(pending, CloseCode::Policy, "no valid token").await;
     };
-    let (calls, of) = (Arc::clone(&app.calls), call.clone());
-    let after = move |left| async move {
-        // The carrier was not told to hang up over the socket, so it is told by REST, which may
-        // take longer than the call's own task lasts.
-        if let Some(Departure { next: Next::HangUp, clean: false }) = left {
-            calls.hang_up_in_background(&of);
-        }
-    };
+    let after = hang_up_after(&app, &call);
     let Some(place) = handle.reserve().await else {
         return refuse(pending, CloseCode::Policy, "the call is over").await;
     };
@@ -67,10 +62,29 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
     tracing::debug!(callSid = %call, "relay socket up");
 }
 
+/// What follows the end of a line. A carrier that was not told to hang up over the socket is told by
+/// REST, which may take longer than the call's own task lasts.
+pub(super) fn hang_up_after(
+    app: &App,
+    call: &CallSid,
+) -> impl FnOnce(Option<Departure>) -> std::future::Ready<()> + Send + use<> {
+    let (calls, call) = (Arc::clone(&app.calls), call.clone());
+    move |left| {
+        if let Some(Departure { next: Next::HangUp, clean: false }) = left {
+            calls.hang_up_in_background(&call);
+        }
+        std::future::ready(())
+    }
+}
+
 /// The call that the socket belongs to: the one that its token was made for.
 async fn admit(app: &App, setup: &Setup) -> Option<(Handle, CallSid)> {
     let token = setup.custom_parameters.get("token")?;
     let call = CallSid::parse(&setup.call_sid).ok()?;
+    // A call that hears sound has no use for words.
+    if app.calls.agent_of(&call).is_some_and(|agent| agent.transport != Transport::Relay) {
+        return None;
+    }
     let inbound = (setup.direction == "inbound").then(|| Identity {
         sid: call.clone(),
         from: recorded_party(&setup.from),

@@ -108,7 +108,7 @@ pub(super) async fn start_call(
     }
 }
 
-/// A relay session or a dialled leg has ended: says how the call goes on.
+/// A relay session, a stream or a dialled leg has ended: says how the call goes on.
 #[utoipa::path(
     post, path = "/call_ended", tag = "carrier",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
@@ -235,12 +235,14 @@ fn call_of(form: &Form) -> Result<CallSid, ApiError> {
     CallSid::parse(sid).map_err(|error| ApiError::field("CallSid", &format!("is {error}")))
 }
 
-/// Why the carrier asks how a call goes on, and which session or dialled leg has ended.
+/// Why the carrier asks how a call goes on, and which session, stream or dialled leg has ended.
 fn leg_report(form: &Form) -> LegReport {
     let end = leg_end(form);
     let leg = match &end {
         LegEnd::Dialled { .. } => form.get("DialCallSid"),
-        LegEnd::Completed | LegEnd::Left(_) | LegEnd::Failed => form.get("SessionId"),
+        LegEnd::Completed | LegEnd::Left(_) | LegEnd::Failed => {
+            form.get("SessionId").or_else(|| form.get("StreamSid"))
+        }
     };
     LegReport { end, leg: leg.and_then(|leg| LegId::parse(leg).ok()) }
 }
@@ -262,6 +264,7 @@ fn leg_end(form: &Form) -> LegEnd {
         _ if caller_left => LegEnd::Completed,
         SessionStatus::Completed => LegEnd::Completed,
         SessionStatus::Ended => LegEnd::Left(parting(&session.handoff_data)),
+        // A stream's end has no status: whether the call left it, the call itself knows.
         SessionStatus::Failed | SessionStatus::Other(_) => LegEnd::Failed,
     }
 }

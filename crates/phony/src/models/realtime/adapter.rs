@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use phony_call::{Fault, FromModel, ToModel, TurnId};
+use phony_call::{Clip, Fault, FromModel, ToModel, TurnId};
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use super::error::ModelError;
 use super::port_buffer::{PortBuffer, PortEvent};
 use super::session::Session;
 use super::settings::{RealtimeSettings, SessionSettings};
-use super::turns::{ConnectionEnd, Output, OutputEvent, ResponseRequest};
+use super::turns::{ConnectionEnd, Output, OutputEvent, ResponseRequest, Speech};
 use crate::ports::ModelEnd;
 
 /// A session that was open this long counts as good: the next attempt to connect is not delayed.
@@ -30,6 +30,8 @@ pub(crate) struct Adapter {
     stop: CancellationToken,
     /// What the call requested while no session was open.
     waiting: Option<ResponseRequest>,
+    /// What the sessions hear and speak, while none is open; `None` in text mode.
+    speech: Option<Box<Speech>>,
     /// Failed attempts to connect and short sessions in a row.
     failures: usize,
     /// Whether the call was told last that the model is ready, or that it is not.
@@ -63,9 +65,21 @@ impl Adapter {
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
+        let speech = session_settings.speech.as_ref();
+        let speech = speech.map(|settings| Box::new(Speech::new(settings)));
         let (port, waiting) = (PortBuffer::new(end), None);
         let (failures, told_ready) = (0, None);
-        Self { settings, session_settings, port, stop, waiting, failures, told_ready, tracker }
+        Self {
+            settings,
+            session_settings,
+            port,
+            stop,
+            waiting,
+            speech,
+            failures,
+            told_ready,
+            tracker,
+        }
     }
 
     /// Runs to the end of the call.
@@ -100,7 +114,8 @@ impl Adapter {
     /// Retries until connected, stopped or refused for good.
     async fn connect(&mut self) -> Result<Connection, Next> {
         loop {
-            let mut attempt = self.attempt(self.pause());
+            let transcribe = self.speech.as_ref().is_some_and(|speech| speech.transcribes());
+            let mut attempt = self.attempt(self.pause(), transcribe);
             let result = loop {
                 tokio::select! {
                     biased;
@@ -111,6 +126,17 @@ impl Adapter {
                         }
                         PortEvent::Command(ToModel::Cancel { turn }) => {
                             self.waiting.take_if(|request| request.turn == turn);
+                        }
+                        PortEvent::Command(
+                            command @ (ToModel::Hear(_)
+                            | ToModel::Speak { .. }
+                            | ToModel::Hush { .. }
+                            | ToModel::Truncate { .. }
+                            | ToModel::Forget { .. }),
+                        ) => {
+                            if let Some(speech) = &mut self.speech {
+                                speech.wait(command);
+                            }
                         }
                         PortEvent::Delivered => {}
                         PortEvent::Closed => return Err(Next::Stop),
@@ -137,9 +163,10 @@ impl Adapter {
     async fn run_session(&mut self, connection: Connection) -> Next {
         let settings = Arc::clone(&self.settings);
         let timing = &settings.timing;
-        let mut session = Session::new(connection, self.waiting.take(), now(), timing);
+        let (waiting, speech) = (self.waiting.take(), self.speech.take());
+        let mut session = Session::new(connection, waiting, speech, now(), timing);
         let mut out = Output::default();
-        session.turns.send_waiting(session.opened_at, &mut out);
+        session.turns.begin(session.opened_at, &mut out);
         let timer = sleep_until(session.deadline(timing));
         tokio::pin!(timer);
         loop {
@@ -149,7 +176,7 @@ impl Adapter {
                 return self.close(session, reason).await;
             }
             if session.replacement.is_some() && session.turns.is_idle() {
-                self.replace(&mut session);
+                self.replace(&mut session, &mut out);
             }
             let deadline = session.deadline(timing);
             // Each delta moves the deadline later; the timer is set anew only when it has fired.
@@ -160,12 +187,8 @@ impl Adapter {
             tokio::select! {
                 biased;
                 event = self.port.next() => match event {
-                    PortEvent::Command(ToModel::Respond { turn, context }) => {
-                        let request = ResponseRequest { turn, context, is_retry: false };
-                        session.turns.respond(now(), timing, request, &mut out);
-                    }
-                    PortEvent::Command(ToModel::Cancel { turn }) => {
-                        session.turns.cancel(now(), timing, turn, &mut out);
+                    PortEvent::Command(command) => {
+                        session.command(now(), timing, command, &mut out);
                     }
                     PortEvent::Delivered => session.restart_timeouts(now(), timing),
                     PortEvent::Closed => return self.close(session, CloseReason::CallOver).await,
@@ -176,7 +199,8 @@ impl Adapter {
                 result = ended(&mut session.replacing) => session.replaced(now(), result),
                 () = &mut timer, if !behind => {
                     if session.handle_timeout(now(), timing, &mut out) {
-                        session.replacing = Some(self.attempt(Duration::ZERO));
+                        let transcribe = session.turns.transcribes();
+                        session.replacing = Some(self.attempt(Duration::ZERO, transcribe));
                     }
                 }
             }
@@ -185,15 +209,7 @@ impl Adapter {
 
     /// Performs the output of an input.
     async fn perform(&mut self, session: &mut Session, out: &mut Output) -> Option<CloseReason> {
-        for event in out.events.drain(..) {
-            match event {
-                OutputEvent::Plain(event) => self.port.send(event),
-                OutputEvent::Failed(turn, error, usage) => {
-                    let secret = self.settings.api_key.expose_secret();
-                    self.port.send(error.into_event(Some(turn), usage, secret));
-                }
-            }
-        }
+        self.tell(out);
         if let Some(end) = out.end.take() {
             return Some(CloseReason::Ended(end));
         }
@@ -216,11 +232,27 @@ impl Adapter {
         written.err().map(|error| CloseReason::Ended(ConnectionEnd::Failed(error)))
     }
 
+    /// Sends the events of an output to the call.
+    fn tell(&mut self, out: &mut Output) {
+        for event in out.events.drain(..) {
+            match event {
+                OutputEvent::Plain(event) => self.port.send(event),
+                OutputEvent::Failed(turn, error, usage) => {
+                    let secret = self.settings.api_key.expose_secret();
+                    self.port.send(error.into_event(Some(turn), usage, secret));
+                }
+            }
+        }
+    }
+
     /// Closes a session: tells the call what failed, and keeps the request that can still be sent.
     async fn close(&mut self, session: Session, reason: CloseReason) -> Next {
-        let Session { client, turns, opened_at, .. } = session;
+        let Session { client, mut turns, opened_at, .. } = session;
         let age = now().saturating_duration_since(opened_at);
         let is_good = turns.is_proven() || age >= GOOD_SESSION;
+        let mut out = Output::default();
+        self.speech = turns.take_speech(&mut out);
+        self.tell(&mut out);
         let (turn, waiting) = turns.into_unfinished();
         self.failures = if is_good { 0 } else { self.failures };
         self.waiting = waiting;
@@ -250,11 +282,12 @@ impl Adapter {
     }
 
     /// Puts the replacement in the place of the session. The call does not notice.
-    fn replace(&self, session: &mut Session) {
+    fn replace(&self, session: &mut Session, out: &mut Output) {
         if let Some(connection) = session.replacement.take() {
             tracing::info!(event = "model_rolled_over");
             metrics::counter!("phony_model_reconnects_total").increment(1);
-            let new = Session::new(connection, None, now(), &self.settings.timing);
+            let speech = session.turns.take_speech(out);
+            let new = Session::new(connection, None, speech, now(), &self.settings.timing);
             let old = std::mem::replace(session, new);
             self.close_later(old.client);
         }
@@ -269,6 +302,10 @@ impl Adapter {
     /// Answers every request with the same error, to the end of the call.
     async fn refuse(&mut self, error: &ModelError) {
         let turn = self.waiting.take().map(|request| request.turn);
+        let speech = self.speech.take();
+        for words in speech.into_iter().flat_map(|speech| speech.into_unspoken()) {
+            self.send_unspoken(words);
+        }
         self.send_failed(turn, error.clone());
         loop {
             let event = tokio::select! {
@@ -279,10 +316,22 @@ impl Adapter {
                 PortEvent::Command(ToModel::Respond { turn, .. }) => {
                     self.send_failed(Some(turn), error.clone());
                 }
-                PortEvent::Command(ToModel::Cancel { .. }) | PortEvent::Delivered => {}
+                PortEvent::Command(ToModel::Speak { words, .. }) => self.send_unspoken(words),
+                PortEvent::Command(
+                    ToModel::Cancel { .. }
+                    | ToModel::Hear(_)
+                    | ToModel::Hush { .. }
+                    | ToModel::Truncate { .. }
+                    | ToModel::Forget { .. },
+                )
+                | PortEvent::Delivered => {}
                 PortEvent::Closed => return,
             }
         }
+    }
+
+    fn send_unspoken(&mut self, words: u32) {
+        self.port.send(FromModel::AudioDone { clip: Clip::Words(words), said: None });
     }
 
     fn send_failed(&mut self, turn: Option<TurnId>, error: ModelError) {
@@ -291,12 +340,12 @@ impl Adapter {
         self.port.send(error.into_event(turn, None, secret));
     }
 
-    fn attempt(&self, pause: Duration) -> Attempt {
+    fn attempt(&self, pause: Duration, transcribe: bool) -> Attempt {
         let settings = Arc::clone(&self.settings);
         let session_settings = Arc::clone(&self.session_settings);
         Box::pin(async move {
             sleep(pause).await;
-            connect(settings, session_settings).await
+            connect(settings, session_settings, transcribe).await
         })
     }
 

@@ -23,7 +23,7 @@ use super::error::ModelError;
 use super::handshake::HandshakeReader;
 use super::settings::{RealtimeSettings, SessionSettings, bearer};
 
-/// In bytes; no event of a text session comes near it.
+/// In bytes; a minute and a half of sound in one event, which no server sends.
 const LARGEST_MESSAGE: usize = 1 << 20;
 
 /// In bytes. The library's default buffers take 256 KiB a connection, too much for many calls. A

@@ -10,29 +10,33 @@ use std::time::Duration;
 
 use phony_call::Fault;
 use phony_wire::openai::realtime::{
-    ApiError, Audio, AudioInput, AudioOutput, Clearable, ClientBody, ClientEvent, MaxTokens,
-    Modality, ServerEvent, Session, SessionInfo, Severity, Tool, ToolChoice, Voice, of_error,
+    ApiError, ClientBody, ClientEvent, ServerEvent, SessionInfo, Severity, of_error,
 };
 use tokio::time::timeout;
 
 use super::client::{Client, Incoming};
 use super::error::ModelError;
 use super::settings::{RealtimeSettings, SessionSettings};
+use super::setup::Offer;
 
 /// A connection with a session that is set up.
 pub(crate) struct Connection {
     pub(crate) client: Client,
     /// How long until the session should be replaced.
     pub(crate) lifetime: Duration,
+    /// Whether the session transcribes what it hears.
+    pub(crate) transcribes: bool,
 }
 
 /// An attempt to connect.
 pub(crate) type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ModelError>> + Send>>;
 
-/// Connects, waits for the session, and sets it up.
+/// Connects, waits for the session, and sets it up. `transcribe` is false if the server has refused
+/// to transcribe before.
 pub(crate) async fn connect(
     settings: Arc<RealtimeSettings>,
     session: Arc<SessionSettings>,
+    transcribe: bool,
 ) -> Result<Connection, ModelError> {
     let limit = settings.timing.connect;
     let late = |_| ModelError::lost("timeout", "the server did not answer in time");
@@ -42,8 +46,11 @@ pub(crate) async fn connect(
         Ok((client, info))
     };
     let (mut client, info) = timeout(limit, opening).await.map_err(late)??;
-    timeout(limit, configure(&mut client, &settings, &session)).await.map_err(late)??;
-    Ok(Connection { client, lifetime: lifetime(&settings, &info) })
+    let offer = Offer::new(&session, transcribe);
+    let configuring = configure(&mut client, &settings, &session, offer);
+    let accepted = timeout(limit, configuring).await.map_err(late)??;
+    let lifetime = lifetime(&settings, &info);
+    Ok(Connection { client, lifetime, transcribes: accepted.transcribes() })
 }
 
 async fn created(client: &mut Client) -> Result<SessionInfo, ModelError> {
@@ -56,29 +63,28 @@ async fn created(client: &mut Client) -> Result<SessionInfo, ModelError> {
     }
 }
 
-/// Sets the session up, with fewer settings if the server refuses some.
+/// Sets the session up, with fewer settings if the server refuses some. Returns what it accepted.
 async fn configure(
     client: &mut Client,
     settings: &RealtimeSettings,
     session: &SessionSettings,
-) -> Result<(), ModelError> {
-    let update = |id: &'static str, session| {
-        vec![ClientEvent::new(id, ClientBody::session(session)).to_json()]
-    };
-    client.write(&mut update("s1", full_session(settings, session))).await?;
-    let Err(error) = updated(client).await? else { return Ok(()) };
-    if of_error(&error) != Severity::Bug {
-        return Err(ModelError::from_connection(&error));
+    mut offer: Offer,
+) -> Result<Offer, ModelError> {
+    let mut sent = 0;
+    loop {
+        sent += 1;
+        let update = ClientBody::session(offer.session(settings, session));
+        client.write(&mut vec![ClientEvent::new(format!("s{sent}"), update).to_json()]).await?;
+        let Err(error) = updated(client).await? else { return Ok(offer) };
+        if let Some(smaller) = offer.without(&error) {
+            offer = smaller;
+            continue;
+        }
+        let refused = ModelError::from_connection(&error);
+        // It would fail the same way on every connection.
+        let hopeless = of_error(&error) == Severity::Bug;
+        return Err(if hopeless { ModelError { fault: Fault::Fatal, ..refused } } else { refused });
     }
-    metrics::counter!("phony_model_errors_total", "kind" => "session").increment(1);
-    tracing::warn!(event = "model_session_reduced", code = error.code, param = error.param);
-    let minimal = minimal_session(session, !error.param.starts_with("session.tools"));
-    client.write(&mut update("s2", minimal)).await?;
-    let Err(error) = updated(client).await? else { return Ok(()) };
-    let refused = ModelError::from_connection(&error);
-    // It would fail the same way on every connection.
-    let hopeless = of_error(&error) == Severity::Bug;
-    Err(if hopeless { ModelError { fault: Fault::Fatal, ..refused } } else { refused })
 }
 
 async fn updated(client: &mut Client) -> Result<Result<(), ApiError>, ModelError> {
@@ -112,36 +118,6 @@ async fn answer(client: &mut Client) -> Result<Answer, ModelError> {
             Ok(_) => {}
             Err(_) => super::bad_frame(),
         }
-    }
-}
-
-/// A text session without turn detection: the client begins every turn (OpenAI Realtime guide,
-/// conversations).
-fn full_session(settings: &RealtimeSettings, session: &SessionSettings) -> Session {
-    let input = AudioInput { turn_detection: Clearable::Clear, ..AudioInput::default() };
-    let voice = session.voice.clone().map(Voice::Name);
-    let output = voice.map(|voice| AudioOutput { voice: Some(voice), ..AudioOutput::default() });
-    Session {
-        audio: Some(Audio { input: Some(input), output }),
-        tool_choice: Some(ToolChoice::Auto),
-        max_output_tokens: settings.max_output_tokens.map(MaxTokens::Count),
-        ..minimal_session(session, true)
-    }
-}
-
-/// The settings that every call needs. The tools are optional, since the model can write the same
-/// commands in its text.
-fn minimal_session(session: &SessionSettings, with_tools: bool) -> Session {
-    let tool = |tool: &Arc<crate::models::Tool>| Tool {
-        name: tool.name.clone(),
-        description: tool.description.clone(),
-        parameters: tool.parameters.clone(),
-    };
-    Session {
-        output_modalities: Some([Modality::Text]),
-        instructions: Some(session.instructions.to_string()),
-        tools: with_tools.then(|| session.tools.iter().map(tool).collect()),
-        ..Session::default()
     }
 }
 

@@ -5,11 +5,13 @@
 //! returns what to delete and what to create. So a correction to what was really heard, a
 //! supervisor's words, and the whole history on a new connection are one mechanism. In a plain turn
 //! the only difference is the caller's new words.
+//!
+//! What the server has heard itself is kept wherever it is, also before the call knows what it was.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use phony_call::{Item, ItemBody, ItemId, TurnId};
+use phony_call::{Item, ItemBody, ItemId, TurnId, UtteranceId};
 
 /// The prefix of names that are made up here.
 const AGAIN: &str = "again_";
@@ -70,8 +72,11 @@ pub(crate) enum Position {
 pub(crate) enum Origin {
     /// Created here from the call's item of this id.
     Created(ItemId),
-    /// The model's whole reply of this turn, all of which was passed on.
+    /// A part of the model's reply of this turn that stands for what was said: written and passed
+    /// on as a whole, or spoken and cut to what was heard.
     Said(TurnId),
+    /// What the server has heard the caller say: this utterance, or one that has no number yet.
+    Heard(Option<UtteranceId>),
     /// The model's tool call of this id.
     Called(Box<str>),
     /// Anything else; it is deleted.
@@ -86,7 +91,7 @@ struct RemoteItem {
 
 impl Name {
     /// Parses an id of the server.
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let again = || text.strip_prefix(AGAIN)?.parse().ok();
         if let Some(id) = ItemId::parse(text) {
             Self::Item(id)
@@ -121,6 +126,22 @@ impl Remote {
         }
     }
 
+    /// The server has heard something, and added it behind another item, or at the end.
+    pub(crate) fn heard(
+        &mut self,
+        id: &str,
+        previous: Option<&str>,
+        utterance: Option<UtteranceId>,
+    ) {
+        let (name, origin) = (Name::of(id), Origin::Heard(utterance));
+        let previous = previous.and_then(|previous| self.index_of(&Name::of(previous)));
+        if let (None, Some(previous)) = (self.index_of(&name), previous) {
+            self.items.insert(previous + 1, RemoteItem { name, origin });
+        } else {
+            self.appended(id, origin);
+        }
+    }
+
     /// The server mentioned an item. One of unknown origin is taken for a stray.
     pub(crate) fn note(&mut self, id: &str) {
         let name = Name::of(id);
@@ -129,18 +150,32 @@ impl Remote {
         }
     }
 
-    /// The reply of this turn was cut short: its items no longer stand for what the model said.
-    pub(crate) fn discard_reply(&mut self, turn: TurnId) {
+    /// The reply of this turn was cut short: its items, except those to keep, no longer stand for
+    /// what the model said.
+    pub(crate) fn discard_reply(&mut self, turn: TurnId, keep: impl Fn(&Name) -> bool) {
         for item in &mut self.items {
-            if item.origin == Origin::Said(turn) {
+            if item.origin == Origin::Said(turn) && !keep(&item.name) {
                 item.origin = Origin::Stray;
             }
         }
     }
 
+    /// Takes an item out, to have it deleted now; false if the server does not hold it.
+    pub(crate) fn remove(&mut self, name: &Name) -> bool {
+        let Some(index) = self.index_of(name) else { return false };
+        let item = self.items.remove(index);
+        self.deleted.insert(item.name)
+    }
+
     /// Whether the server is known to hold this item.
-    pub(crate) fn knows(&self, id: &str) -> bool {
-        self.index_of(&Name::of(id)).is_some()
+    pub(crate) fn holds(&self, name: &Name) -> bool {
+        self.index_of(name).is_some()
+    }
+
+    /// Whether the server is known to hold this item, or to have held it.
+    pub(crate) fn has_had(&self, id: &str) -> bool {
+        let name = Name::of(id);
+        self.holds(&name) || self.deleted.contains(&name)
     }
 
     fn index_of(&self, name: &Name) -> Option<usize> {
@@ -151,27 +186,35 @@ impl Remote {
     /// The edits that make the server hold `context`, in the order to send them. They count as done
     /// at once, since the server processes events in order.
     pub(crate) fn reconcile(&mut self, context: &[Item]) -> Vec<Edit> {
-        let kept = self.matched(context);
-        let keeps: HashSet<usize> = kept.iter().flatten().copied().collect();
+        let matched = self.matched(context);
         let old = std::mem::replace(&mut self.items, Vec::with_capacity(context.len() + 1));
-        let deleted = (old.iter().enumerate()).filter(|(index, _)| !keeps.contains(index));
-        let deleted: Vec<_> = deleted.map(|(_, item)| item.name.clone()).collect();
-        self.deleted.extend(deleted.iter().cloned());
-        let mut edits: Vec<_> = deleted.into_iter().map(|id| Edit::Delete { id }).collect();
-
-        let last_kept = keeps.iter().max().copied();
-        let mut kept_so_far: Option<usize> = None;
-        for (item, indexes) in context.iter().zip(&kept) {
-            if !indexes.is_empty() {
-                self.items.extend(indexes.iter().map(|index| old[*index].clone()));
-                kept_so_far = kept_so_far.max(indexes.iter().max().copied());
+        let wanted: HashSet<usize> = matched.iter().flatten().copied().collect();
+        let is_heard = |item: &RemoteItem| matches!(item.origin, Origin::Heard(_));
+        let (mut kept, mut edits) = (Vec::with_capacity(old.len()), Vec::new());
+        for (index, item) in old.iter().enumerate() {
+            if wanted.contains(&index) || is_heard(item) {
+                kept.push(index);
+            } else {
+                self.deleted.insert(item.name.clone());
+                edits.push(Edit::Delete { id: item.name.clone() });
+            }
+        }
+        let mut kept = kept.into_iter().peekable();
+        for (item, indexes) in context.iter().zip(&matched) {
+            if let Some(last) = indexes.iter().max() {
+                // What was heard out of order must not hurry on what comes later.
+                let is_anchor = !is_heard(&old[*last]);
+                let is_due = |index: &usize| index <= last && (is_anchor || is_heard(&old[*index]));
+                while let Some(index) = kept.next_if(is_due) {
+                    self.items.push(old[index].clone());
+                }
                 continue;
             }
             if !worth_sending(item, context) {
                 continue;
             }
             let name = self.fresh_name(item.id, &old);
-            let position = if kept_so_far == last_kept {
+            let position = if kept.peek().is_none() {
                 Position::Last
             } else {
                 let before = self.items.last().map(|before| before.name.clone());
@@ -180,11 +223,13 @@ impl Remote {
             edits.push(Edit::Create { id: name.clone(), position, body: item.body.clone() });
             self.items.push(RemoteItem { name, origin: Origin::Created(item.id) });
         }
+        self.items.extend(kept.map(|index| old[index].clone()));
         edits
     }
 
     /// For each item of the call, the indexes of the server's items that stand for it. An item out
-    /// of order counts as missing: it is deleted, and created again in its place.
+    /// of order counts as missing: it is deleted, and created again in its place. What the server
+    /// has heard cannot be created again, and may be anywhere.
     fn matched(&self, context: &[Item]) -> Vec<Vec<usize>> {
         let mut by_origin: HashMap<&Origin, Vec<usize>> = HashMap::with_capacity(self.items.len());
         for (index, item) in self.items.iter().enumerate() {
@@ -194,6 +239,12 @@ impl Remote {
         let mut calls_kept: HashSet<&str> = HashSet::new();
         let mut matched = Vec::with_capacity(context.len());
         for item in context {
+            if let ItemBody::User { heard: heard @ Some(_), .. } = item.body
+                && let Some(indexes) = by_origin.get(&Origin::Heard(heard))
+            {
+                matched.push(indexes.clone());
+                continue;
+            }
             let indexes = stand_ins(item, &by_origin, &calls_kept);
             let in_order =
                 indexes.first().is_some_and(|first| last.is_none_or(|last| *first > last));
@@ -238,7 +289,7 @@ fn stand_ins(
         ItemBody::ToolCall(tool) => found(&Origin::Called(tool.call_id.as_str().into())),
         ItemBody::ToolResult { .. }
         | ItemBody::Assistant { verbatim: None, .. }
-        | ItemBody::User(_)
+        | ItemBody::User { .. }
         | ItemBody::Note(_) => return created,
     };
     indexes.extend(created);
@@ -250,7 +301,7 @@ fn stand_ins(
 /// text is pointless.
 fn worth_sending(item: &Item, context: &[Item]) -> bool {
     match &item.body {
-        ItemBody::User(text) | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
+        ItemBody::User { text, .. } | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
             !text.trim().is_empty()
         }
         ItemBody::ToolCall(_) => true,

@@ -1,18 +1,23 @@
-//! OpenAI's Realtime API in text mode: the carrier hears and speaks, the model reads and writes.
+//! OpenAI's Realtime API. In text mode the carrier hears and speaks, and the model reads and writes;
+//! with [`SpeechSettings`] the model itself hears and speaks.
 //!
 //! [`open`] makes a port whose task owns the connection of one call:
 //!
-//! - `connect` opens a session over a `client`; `adapter` keeps a `session` open, replaces it when
-//!   it is lost or about to expire, and carries commands and events between it and the call.
+//! - `connect` opens a session over a `client` and asks for what `setup` says; `adapter` keeps a
+//!   `session` open, replaces it when it is lost or about to expire, and carries commands and events
+//!   between it and the call.
 //! - `turns` holds the turns, as pure code: when a response may be requested, what its events mean
-//!   for the call, which errors matter.
+//!   for the call, which errors matter. Its `speech` adds what a session with sound has: what the
+//!   caller says (`hearing`), the sound of replies (`parts`), words that must be exact (`words`).
 //! - `conversation` reconciles the server's copy of the conversation with the call's.
 //!
 //! Counters: `phony_model_connects_total`, `phony_model_reconnects_total` (after a loss, before an
 //! expiry), `phony_model_rebuilds_total` (the server's copy of the conversation was not as
-//! expected), `phony_model_errors_total` by kind, `phony_model_unknown_events_total`. Histogram:
-//! `phony_model_first_delta_seconds`, from the request to the first text. Logs name codes and
-//! parameters, never what was said.
+//! expected), `phony_model_errors_total` by kind, `phony_model_unknown_events_total`,
+//! `phony_model_input_timeouts_total`, `phony_media_caller_audio_dropped_total` (pieces of sound that
+//! found no session for too long). Histograms: `phony_model_first_delta_seconds` and
+//! `phony_model_first_audio_seconds`, from the request to the first text or sound. Logs name codes
+//! and parameters, never what was said.
 //!
 //! Facts about the protocol are from OpenAI's Realtime guides and reference as of November 2026.
 
@@ -27,6 +32,7 @@ mod port_buffer;
 mod reply;
 mod session;
 mod settings;
+mod setup;
 mod translate;
 mod turns;
 
@@ -38,7 +44,10 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use settings::{BadSettings, RealtimeSettings, SessionSettings, Timing};
+pub use settings::{
+    BadSettings, Eagerness, RealtimeSettings, SessionSettings, SpeechSettings, Timing,
+    TurnDetection,
+};
 
 use crate::ports::{self, ModelPort};
 use crate::runtime::task_set::Task;
@@ -49,7 +58,8 @@ use crate::runtime::task_set::Task;
 ///
 /// It sends [`Ready`](phony_call::FromModel::Ready) when a session is open, and
 /// [`Failed`](phony_call::FromModel::Failed) without a turn once when it is lost. A command to
-/// respond waits for the session.
+/// respond or to speak waits for the session, and so do the last three seconds of what the caller
+/// says.
 #[must_use]
 pub fn open(
     settings: Arc<RealtimeSettings>,
@@ -83,7 +93,7 @@ pub async fn probe(
     session: SessionSettings,
 ) -> Result<Duration, ProbeFailed> {
     let began = tokio::time::Instant::now();
-    match connect::connect(Arc::clone(&settings), Arc::new(session)).await {
+    match connect::connect(Arc::clone(&settings), Arc::new(session), true).await {
         Ok(connection) => {
             let took = began.elapsed();
             connection.client.close(&settings).await;

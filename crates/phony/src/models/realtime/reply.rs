@@ -14,6 +14,9 @@ pub(crate) struct Reply {
     items: Vec<String>,
     ends_in_space: bool,
     tool_calls: Vec<String>,
+    has_audio: bool,
+    /// It was to be spoken, and some of it was written instead.
+    pub(crate) is_written: bool,
 }
 
 impl Reply {
@@ -23,8 +26,17 @@ impl Reply {
         requested_at: Instant,
         now: Instant,
     ) -> Self {
-        let (items, ends_in_space, tool_calls) = (Vec::new(), true, Vec::new());
-        Self { turn, response_id, last_event: now, requested_at, items, ends_in_space, tool_calls }
+        Self {
+            turn,
+            response_id,
+            last_event: now,
+            requested_at,
+            items: Vec::new(),
+            ends_in_space: true,
+            tool_calls: Vec::new(),
+            has_audio: false,
+            is_written: false,
+        }
     }
 
     /// Whether an event with this response id belongs to the reply. Some servers give no id.
@@ -55,6 +67,19 @@ impl Reply {
             self.items.push(item.to_owned());
         }
         Some(if apart { text.to_owned() } else { format!(" {text}") })
+    }
+
+    /// Notes that audio has come.
+    pub(crate) fn audio(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.has_audio, true) {
+            let waited = now.saturating_duration_since(self.requested_at);
+            metrics::histogram!("phony_model_first_audio_seconds").record(waited);
+        }
+    }
+
+    /// Whether it has nothing that was asked for: words, but no voice and no tool call.
+    pub(crate) fn is_only_written(&self) -> bool {
+        self.is_written && !self.has_audio && self.tool_calls.is_empty()
     }
 
     /// Notes a tool call; false if it is known already.

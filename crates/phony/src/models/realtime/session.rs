@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use phony_call::ToModel;
 use phony_wire::openai::realtime::ServerEvent;
 use tokio::time::Instant;
 
@@ -9,7 +10,7 @@ use super::client::{Client, Incoming};
 use super::connect::{Attempt, Connection};
 use super::error::ModelError;
 use super::settings::Timing;
-use super::turns::{ConnectionEnd, Output, ResponseRequest, Turns};
+use super::turns::{ConnectionEnd, Output, ResponseRequest, Speech, Turns};
 
 /// How long to wait after a failed attempt to replace a session that is still good.
 const ROLL_OVER_PAUSE: Duration = Duration::from_secs(5);
@@ -36,12 +37,16 @@ impl Session {
     pub(super) fn new(
         connection: Connection,
         waiting: Option<ResponseRequest>,
+        mut speech: Option<Box<Speech>>,
         now: Instant,
         timing: &Timing,
     ) -> Self {
+        if let Some(speech) = &mut speech {
+            speech.opened(connection.transcribes);
+        }
         Self {
             client: connection.client,
-            turns: Turns::new(waiting),
+            turns: Turns::new(waiting).with_speech(speech),
             opened_at: now,
             ping_deadline: now + timing.ping,
             awaits_pong: false,
@@ -49,6 +54,29 @@ impl Session {
             replace_at: now + connection.lifetime,
             replacing: None,
             replacement: None,
+        }
+    }
+
+    /// Takes a command of the call.
+    pub(super) fn command(
+        &mut self,
+        now: Instant,
+        timing: &Timing,
+        command: ToModel,
+        out: &mut Output,
+    ) {
+        let turns = &mut self.turns;
+        match command {
+            ToModel::Respond { turn, context } => {
+                let request = ResponseRequest { turn, context, is_retry: false };
+                turns.respond(now, timing, request, out);
+            }
+            ToModel::Cancel { turn } => turns.cancel(now, timing, turn, out),
+            ToModel::Hear(audio) => turns.hear(&audio, out),
+            ToModel::Speak { words, text } => turns.speak(now, words, &text, out),
+            ToModel::Hush { words } => turns.hush(now, words, out),
+            ToModel::Truncate { turn, part, heard } => turns.truncate(turn, part, heard, out),
+            ToModel::Forget { turn, part } => turns.forget(turn, part, out),
         }
     }
 
@@ -106,7 +134,7 @@ impl Session {
         out: &mut Output,
     ) -> bool {
         if self.turns.deadline(timing).is_some_and(|deadline| deadline <= now) {
-            self.turns.handle_timeout(out);
+            self.turns.handle_timeout(timing, out);
         }
         if self.ping_deadline <= now {
             if self.awaits_pong {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
+use phony_call::UtteranceId;
+pub use phony_wire::openai::realtime::Eagerness;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -84,6 +86,40 @@ pub struct SessionSettings {
     pub tools: Vec<Arc<Tool>>,
     /// A hash that lets the provider's abuse checks tell callers apart without identifying them.
     pub safety_identifier: Option<String>,
+    /// Set if the model itself hears and speaks; otherwise it reads and writes.
+    pub speech: Option<SpeechSettings>,
+}
+
+/// How a session hears. Both directions are μ-law at 8 kHz.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpeechSettings {
+    /// What decides that the caller's turn is over.
+    pub turn_detection: TurnDetection,
+    /// The model that transcribes the caller; `None` for no transcripts.
+    pub transcription: Option<String>,
+    /// The language that the transcription expects, ISO 639-1; `None` if unknown.
+    pub language: Option<String>,
+    /// The last utterance that was numbered before, in a call that is resumed; 0 in a new one.
+    pub last_utterance: UtteranceId,
+}
+
+/// What decides that the caller's turn is over (OpenAI Realtime guide, voice activity detection).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TurnDetection {
+    /// The meaning of what was said.
+    Semantic {
+        /// How soon a turn is taken to be over.
+        eagerness: Eagerness,
+    },
+    /// Silence.
+    Server {
+        /// How loud speech must be, 0 to 1.
+        threshold: f64,
+        /// How much sound from before the speech is kept, in milliseconds.
+        prefix_padding_ms: u32,
+        /// The silence that ends a turn, in milliseconds.
+        silence_duration_ms: u32,
+    },
 }
 
 /// Settings that cannot lead to a connection.

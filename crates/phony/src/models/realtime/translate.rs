@@ -14,7 +14,7 @@ pub(crate) fn create<'a>(id: &Name, position: &Position, body: &'a ItemBody) -> 
     };
     let id = Some(id.to_string().into());
     let item = match body {
-        ItemBody::User(text) => realtime::Item::User { id, text: (&**text).into() },
+        ItemBody::User { text, .. } => realtime::Item::User { id, text: (&**text).into() },
         ItemBody::Assistant { text, .. } => {
             realtime::Item::Assistant { id, text: (&**text).into() }
         }
@@ -36,7 +36,7 @@ pub(crate) fn create<'a>(id: &Name, position: &Position, body: &'a ItemBody) -> 
 
 /// The tokens that a response used.
 pub(crate) fn tokens(usage: realtime::Usage) -> Usage {
-    // Where the server gives only the total, it is text: this is a text session.
+    // Where the server gives only the total, it counts as text.
     let or_total = |text, audio, total| if text + audio == 0 { total } else { text };
     Usage {
         input_text_tokens: or_total(usage.input_text, usage.input_audio, usage.input),

@@ -5,22 +5,27 @@
 //! items of its own.
 
 mod failure;
+mod hearing;
 mod output;
+mod parts;
 mod phase;
 mod response;
+mod speech;
+mod words;
 
 use phony_call::TurnId;
 use phony_wire::openai::realtime::{ClientBody, ClientEvent, ResponseParams, ServerEvent};
 use tokio::time::Instant;
 
 use self::phase::{Drain, Phase};
-use super::conversation::{Edit, Remote};
+use super::conversation::{Edit, Name, Remote};
 use super::error::ModelError;
 use super::settings::Timing;
 use super::translate::create;
 
 pub(crate) use self::output::{ConnectionEnd, Output, OutputEvent};
 pub(crate) use self::phase::ResponseRequest;
+pub(crate) use self::speech::Speech;
 
 /// The metadata key that carries the turn of a request. The server returns it with the response,
 /// which tells the turn that it belongs to.
@@ -33,6 +38,8 @@ pub(crate) struct Turns {
     phase: Phase,
     /// Sent when the response under way is over.
     waiting: Option<ResponseRequest>,
+    /// `None` in a text session.
+    speech: Option<Box<Speech>>,
     /// Events sent, for their ids.
     sent: u64,
     /// The server's copy of the conversation may differ from the one here.
@@ -44,8 +51,15 @@ pub(crate) struct Turns {
 impl Turns {
     /// The turns of a new connection. [`Turns::send_waiting`] sends the waiting request.
     pub(crate) fn new(waiting: Option<ResponseRequest>) -> Self {
-        let (remote, phase) = (Remote::default(), Phase::Idle);
-        Self { remote, phase, waiting, sent: 0, is_out_of_sync: false, is_proven: false }
+        Self {
+            remote: Remote::default(),
+            phase: Phase::Idle,
+            waiting,
+            speech: None,
+            sent: 0,
+            is_out_of_sync: false,
+            is_proven: false,
+        }
     }
 
     /// Sends the waiting request, if no response is under way.
@@ -91,10 +105,24 @@ impl Turns {
         if let Phase::Active(reply) = &mut self.phase {
             reply.last_event = now;
         }
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "audio and acknowledgements are of no use"
-        )]
+        if self.speech.is_none() {
+            return self.handle_text(now, timing, event, out);
+        }
+        if let Some(event) = self.handle_speech(now, event, out) {
+            self.handle_text(now, timing, event, out);
+        }
+        self.send_words(now, out);
+    }
+
+    /// Takes an event of a text session, or one that every session has.
+    fn handle_text(
+        &mut self,
+        now: Instant,
+        timing: &Timing,
+        event: ServerEvent<'_>,
+        out: &mut Output,
+    ) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "acknowledgements are of no use")]
         match event {
             ServerEvent::TextDelta(delta) | ServerEvent::TranscriptDelta(delta) => {
                 self.text(now, &delta, false, out);
@@ -123,17 +151,17 @@ impl Turns {
 
     /// When to call [`Turns::handle_timeout`] if nothing else happens.
     pub(crate) fn deadline(&self, timing: &Timing) -> Option<Instant> {
-        match &self.phase {
-            Phase::Idle => None,
-            Phase::Requested { since, .. } => Some(*since + timing.created),
-            Phase::Active(reply) => Some(reply.last_event + timing.silence),
-            Phase::Draining(drain) => Some(drain.until),
-        }
+        let reply = self.reply_deadline(timing);
+        let words = self.words_deadline(timing);
+        reply.into_iter().chain(words).min()
     }
 
     /// The deadline has passed: the connection counts as dead.
-    pub(crate) fn handle_timeout(&self, out: &mut Output) {
+    pub(crate) fn handle_timeout(&self, timing: &Timing, out: &mut Output) {
+        let words = self.words_deadline(timing);
+        let is_words = words.is_some_and(|words| self.deadline(timing) == Some(words));
         let code = match &self.phase {
+            _ if is_words => "words_stalled",
             Phase::Idle => return,
             Phase::Requested { .. } => "no_response",
             Phase::Active(_) => "response_stalled",
@@ -151,11 +179,16 @@ impl Turns {
             Phase::Active(reply) => reply.last_event = now,
             Phase::Draining(drain) => drain.until = now + timing.drain,
         }
+        if let Some(speech) = &mut self.speech {
+            speech.restart_timeout(now);
+        }
     }
 
     /// Whether the connection can be replaced without any effect on the call.
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle) && self.waiting.is_none()
+        matches!(self.phase, Phase::Idle)
+            && self.waiting.is_none()
+            && self.speech.as_ref().is_none_or(|speech| speech.is_quiet())
     }
 
     /// Whether the server's copy of the conversation may differ from the one here; resets the flag.
@@ -206,7 +239,10 @@ impl Turns {
                 Drain { event_id, ..Drain::new(Some(request.turn), String::new(), until) }
             }
             Phase::Active(reply) => {
-                self.remote.discard_reply(reply.turn);
+                // What was heard of a spoken reply stays, as far as the call does not cut it.
+                let (turn, speech) = (reply.turn, self.speech.as_ref());
+                let is_part = |item: &Name| speech.is_some_and(|one| one.is_part(turn, item));
+                self.remote.discard_reply(turn, is_part);
                 Drain::new(Some(reply.turn), reply.response_id, until)
             }
         };
@@ -227,8 +263,22 @@ impl Turns {
         event_id
     }
 
+    fn reply_deadline(&self, timing: &Timing) -> Option<Instant> {
+        match &self.phase {
+            Phase::Idle => None,
+            Phase::Requested { since, .. } => Some(*since + timing.created),
+            Phase::Active(reply) => Some(reply.last_event + timing.silence),
+            Phase::Draining(drain) => Some(drain.until),
+        }
+    }
+
+    fn words_deadline(&self, timing: &Timing) -> Option<Instant> {
+        self.speech.as_ref()?.words().deadline(timing)
+    }
+
     /// The id of the next event. Its first letter tells what an error that names it is about:
-    /// `c` create, `d` delete, `r` request, `x` cancel.
+    /// `a` append, `c` create, `d` delete, `r` request, `s` session, `t` truncate, `w` words,
+    /// `x` cancel.
     fn event_id(&mut self, kind: char) -> String {
         self.sent += 1;
         format!("{kind}{}", self.sent)

@@ -69,10 +69,33 @@ fn a_wrong_value_is_named_explained_and_shown_right() {
 }
 
 #[test]
-fn a_transport_that_is_not_carried_yet_is_not_taken_silently() {
+fn the_transport_is_set_in_the_environment_or_in_the_file() {
     let config = Config::from_sources(environment(&[("PHONY_TRANSPORT", "media")])).unwrap();
-    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
-    assert!(warning.contains("PHONY_TRANSPORT") && warning.contains("`relay`"), "{warning}");
+    assert_eq!((config.transport, config.warnings.len()), (Transport::Media, 0));
+    let file = Some(("phony.toml".to_owned(), "transport = 'media'\n".to_owned()));
+    let config = Config::from_sources(Sources { file, ..Sources::default() }).unwrap();
+    assert_eq!(config.transport, Transport::Media);
+}
+
+#[test]
+fn a_model_that_cannot_be_used_stops_the_start_with_what_to_set() {
+    for (model, transport, needs) in [
+        ("gpt-live-1", "relay", "PHONY_TRANSPORT=media"),
+        ("gpt-live-1", "media", "cannot use yet"),
+        ("small:24b", "media", "PHONY_TRANSPORT=relay"),
+    ] {
+        let set = [("OPENAI_MODEL", model), ("PHONY_TRANSPORT", transport)];
+        let message = refused(environment(&set));
+        for part in [needs, "OPENAI_MODEL (environment)", "example: OPENAI_MODEL=gpt-realtime"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+    for (model, transport) in
+        [("gpt-realtime-9", "relay"), ("gpt-realtime-9", "media"), ("small:24b", "relay")]
+    {
+        let set = [("OPENAI_MODEL", model), ("PHONY_TRANSPORT", transport)];
+        assert!(Config::from_sources(environment(&set)).is_ok());
+    }
 }
 
 #[test]

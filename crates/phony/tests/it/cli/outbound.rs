@@ -128,7 +128,7 @@ fn agents_check_lists_what_there_is_and_names_what_is_wrong() {
     )
     .unwrap();
     std::fs::write(data.path().join("agents/b.toml"), "name = 'B'\n").unwrap();
-    let media = "name = 'C'\ninstructions = 'x'\ntransport = 'media'\n";
+    let media = "name = 'C'\ninstructions = 'x'\ntransport = 'pigeon'\n";
     std::fs::write(data.path().join("agents/c.toml"), media).unwrap();
     let folder = data.path().display().to_string();
     let Done { code, out, err } =
@@ -136,7 +136,7 @@ fn agents_check_lists_what_there_is_and_names_what_is_wrong() {
     assert_eq!(code, Some(1), "{out}{err}");
     assert!(out.contains("a.toml") && out.contains("colour") && out.contains("b.toml"), "{out}");
     let of_c = out.lines().find(|line| line.contains("c.toml")).unwrap();
-    let told = ["line 3, `transport`", "not carried yet", "allowed is `relay`"];
+    let told = ["line 3, `transport`", "no such transport", "allowed are `relay`, `media`"];
     assert!(told.iter().all(|part| of_c.contains(part)), "{of_c}");
     // A server does not start with what it cannot carry.
     for other in ["a.toml", "b.toml"] {
@@ -145,5 +145,5 @@ fn agents_check_lists_what_there_is_and_names_what_is_wrong() {
     let serve = Run::new(&["serve"]).with("PHONY_DATA_DIR", &folder).with("PORT", "0");
     let Done { code, err, .. } = serve.done();
     assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("c.toml") && err.contains("allowed is `relay`"), "{err}");
+    assert!(err.contains("c.toml") && err.contains("allowed are `relay`, `media`"), "{err}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use phony::models::realtime::{self, RealtimeSettings, SessionSettings};
+use phony::models::realtime::{self, RealtimeSettings, SessionSettings, SpeechSettings};
 use phony::ports::{MODEL_EVENTS, ModelPort};
 use phony_call::{Fault, FromModel, Item, ItemBody, ItemId, ItemKind, ToModel, TurnId};
 use serde_json::{Value, json};
@@ -19,20 +19,27 @@ use tokio_util::task::TaskTracker;
 use crate::support::wait::model::in_time;
 
 /// An adapter, and a server whose every frame the test sends.
-struct RawServer {
+pub(super) struct RawServer {
     listener: TcpListener,
-    port: ModelPort,
+    pub(super) port: ModelPort,
     tracker: TaskTracker,
 }
 
 /// One connection to the server, and the request that opened it.
-struct Connection {
-    socket: WebSocketStream<TcpStream>,
+pub(super) struct Connection {
+    pub(super) socket: WebSocketStream<TcpStream>,
     request: Request,
 }
 
 impl RawServer {
     async fn start(change: impl FnOnce(&mut RealtimeSettings)) -> Self {
+        Self::start_with(None, change).await
+    }
+
+    pub(super) async fn start_with(
+        speech: Option<SpeechSettings>,
+        change: impl FnOnce(&mut RealtimeSettings),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let mut settings = crate::support::model::settings(&base_url);
@@ -42,6 +49,7 @@ impl RawServer {
             instructions: "Be brief.".into(),
             voice: Some("marin".into()),
             safety_identifier: Some("5f2b".into()),
+            speech,
             ..SessionSettings::default()
         };
         let mut port = realtime::open(Arc::new(settings), session, &tracker, stop);
@@ -50,7 +58,7 @@ impl RawServer {
         Self { listener, port, tracker }
     }
 
-    async fn accept(&self) -> Connection {
+    pub(super) async fn accept(&self) -> Connection {
         let (stream, _) = in_time(self.listener.accept()).await.expect("a connection");
         let mut seen = None;
         #[expect(clippy::result_large_err, reason = "the library's own type")]
@@ -63,7 +71,7 @@ impl RawServer {
     }
 
     /// A connection whose session is set up.
-    async fn session(&mut self) -> Connection {
+    pub(super) async fn session(&mut self) -> Connection {
         let mut connection = self.accept().await;
         connection.say(&json!({"type": "session.created"})).await;
         assert_eq!(connection.hear().await["type"], "session.update");
@@ -71,7 +79,7 @@ impl RawServer {
         connection
     }
 
-    async fn next(&mut self) -> FromModel {
+    pub(super) async fn next(&mut self) -> FromModel {
         let fact = in_time(self.port.rx.recv()).await;
         fact.expect("a model that lives")
     }
@@ -79,7 +87,7 @@ impl RawServer {
     async fn respond(&self, turn: u32, texts: &[&str]) {
         let item = |(n, text): (u64, &&str)| Item {
             id: ItemId::new(ItemKind::Entry, n, 0),
-            body: ItemBody::User((*text).into()),
+            body: ItemBody::User { text: (*text).into(), heard: None },
         };
         let context = (0..).zip(texts).map(item).collect();
         let order = ToModel::Respond { turn: TurnId(turn), context };
@@ -88,11 +96,11 @@ impl RawServer {
 }
 
 impl Connection {
-    async fn say(&mut self, event: &Value) {
+    pub(super) async fn say(&mut self, event: &Value) {
         self.socket.send(Message::text(event.to_string())).await.expect("a socket");
     }
 
-    async fn hear(&mut self) -> Value {
+    pub(super) async fn hear(&mut self) -> Value {
         loop {
             match in_time(self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => {

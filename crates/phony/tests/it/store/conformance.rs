@@ -68,6 +68,8 @@ pub(crate) fn begins_as(
         scenario: None,
         variables: std::collections::BTreeMap::new(),
         companion: None,
+        transport: None,
+        model: None,
     };
     entry(call, 1, at(second), body)
 }

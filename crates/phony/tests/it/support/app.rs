@@ -1,13 +1,16 @@
 //! A server between the stand-ins for the telephone network and the model, over real sockets, with
 //! nothing replaced.
 
+use std::sync::Arc;
+
 use phony::config::{Config, Sources};
 use phony::server::{self, Running};
 use phony_simulator::callers::{Caller, Step};
-use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning};
+use phony_simulator::openai::{self, AudioOptions, Brain, OpenAiOptions, OpenAiRunning};
 use phony_simulator::twilio::{
     self, CallRecord, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
 };
+use phony_simulator::voice::{Ears, Voice};
 use serde_json::Value;
 
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST};
@@ -36,6 +39,27 @@ impl TestApp {
     /// The same with this in `phony.toml`.
     pub(crate) async fn configured(brain: Brain, variables: &[(&str, &str)], file: &str) -> Self {
         let openai = OpenAiOptions { brain, ..OpenAiOptions::default() };
+        let twilio = TwilioOptions { speed: SPEED, ..TwilioOptions::default() };
+        Self::between(openai, twilio, variables, file).await
+    }
+
+    /// With calls as sound, at the speed of life, since the server counts what was heard by its own
+    /// clock. The model understands what the callers say.
+    pub(crate) async fn speaking(brain: Brain) -> Self {
+        let ears = Ears::new();
+        let audio = AudioOptions { ears: ears.clone(), ..AudioOptions::default() };
+        let openai = OpenAiOptions { brain, audio, ..OpenAiOptions::default() };
+        let voice = Arc::new(Voice::heard_by(ears));
+        let twilio = TwilioOptions { voice, speed: 1.0, ..TwilioOptions::default() };
+        Self::between(openai, twilio, &[("PHONY_TRANSPORT", "media")], "").await
+    }
+
+    async fn between(
+        openai: OpenAiOptions,
+        twilio: TwilioOptions,
+        variables: &[(&str, &str)],
+        file: &str,
+    ) -> Self {
         let openai = openai::start(openai).await.unwrap();
         let data = tempfile::tempdir().unwrap();
         let environment = [
@@ -63,8 +87,7 @@ impl TestApp {
             auth_token: AUTH_TOKEN.into(),
             numbers: vec![number],
             host_overrides: vec![HostOverride { public: HOST.into(), to }],
-            speed: SPEED,
-            ..TwilioOptions::default()
+            ..twilio
         };
         let twilio = twilio::start(options).await.unwrap();
         Self { running, openai, twilio, _data: data }

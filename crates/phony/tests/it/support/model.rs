@@ -187,7 +187,7 @@ pub(crate) fn item_id(short: &str) -> ItemId {
 }
 
 pub(crate) fn user(id: &str, text: &str) -> Item {
-    Item { id: item_id(id), body: ItemBody::User(text.into()) }
+    Item { id: item_id(id), body: ItemBody::User { text: text.into(), heard: None } }
 }
 
 pub(crate) fn note(id: &str, text: &str) -> Item {

@@ -329,7 +329,7 @@ impl FakeModel {
     pub(crate) async fn asked(&mut self) -> (TurnId, String) {
         let (turn, context) = self.asked_with().await;
         let words = context.iter().rev().find_map(|item| {
-            let ItemBody::User(words) = &item.body else { return None };
+            let ItemBody::User { text: words, .. } = &item.body else { return None };
             Some(words.to_string())
         });
         (turn, words.unwrap_or_default())

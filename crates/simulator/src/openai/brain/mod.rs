@@ -25,6 +25,9 @@ use prompt::{Prompt, Thread};
 pub(super) use reply::{Context, Reply};
 
 /// What decides the stand-in's replies.
+///
+/// Every brain obeys a response whose own instructions have `Say exactly:`, in upper or lower case:
+/// it says all that follows, word for word.
 #[derive(Clone, Debug, Default)]
 pub enum Brain {
     /// Repeats what was said: `You said: …`.

@@ -82,16 +82,6 @@ impl Leg {
         session_id: &str,
         began_ms: u64,
     ) -> Next {
-        let abort = outcome.abort;
-        if matches!(abort, Some(Abort::Redirected(_) | Abort::Stopped)) {
-            return self.after(abort.unwrap_or(Abort::Stopped)).await;
-        }
-        let Some(action) = action else {
-            return match abort {
-                Some(abort) => self.after(abort).await,
-                None => Next::Verb,
-            };
-        };
         let end = SessionEnd {
             session_id: session_id.to_owned(),
             session_status: outcome.status,
@@ -101,13 +91,7 @@ impl Leg {
             error_message: outcome.error.map(|(_, text)| text.to_owned()).unwrap_or_default(),
             ..SessionEnd::default()
         };
-        self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
-        if let Some(abort) = abort {
-            // The call is outcome: the answer is read, and not followed.
-            drop(self.fetch("action", &action, end.to_form()).await);
-            return self.after(abort).await;
-        }
-        self.go_to("action", &action, end.to_form()).await
+        self.after_connect(outcome.abort, action, end.to_form()).await
     }
 
     async fn hold(
@@ -289,15 +273,19 @@ impl Leg {
         }
     }
 
-    fn note_frame(&self, from: Sender, text: &str) {
-        if let Some(watch) = &self.net.options.watch {
-            watch.see(&FrameSeen { call_sid: &self.cell.sid, from, text });
-        }
+    pub(super) fn note_frame(&self, from: Sender, text: &str) {
+        self.watch_frame(from, text);
         if self.net.options.keep_frames {
             let at_ms = self.now_ms();
             let clock_us = self.cell.clock.clock_us();
             let frame = Frame { at_ms, clock_us, from, text: text.to_owned() };
             self.cell.update(|record| record.frames.push(frame));
+        }
+    }
+
+    pub(super) fn watch_frame(&self, from: Sender, text: &str) {
+        if let Some(watch) = &self.net.options.watch {
+            watch.see(&FrameSeen { call_sid: &self.cell.sid, from, text });
         }
     }
 
@@ -421,6 +409,7 @@ impl Subscription {
 
 fn rules(options: &RelayOptions) -> Rules {
     Rules {
+        carries_sound: false,
         listens: true,
         interruptible: input(options.interruptible, Input::Any),
         preemptible: options.preemptible.unwrap_or(false),

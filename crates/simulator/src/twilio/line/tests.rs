@@ -14,6 +14,7 @@ const PACE: Pace = Pace {
 const RECOGNITION: SpeechRecognition =
     SpeechRecognition { prompt_after_ms: 350, barge_in_ms: 150, noise_interrupts: false };
 const RULES: Rules = Rules {
+    carries_sound: false,
     listens: true,
     interruptible: Input::Any,
     preemptible: false,

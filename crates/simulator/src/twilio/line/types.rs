@@ -17,6 +17,8 @@ pub(crate) struct SpeechRecognition {
 #[expect(clippy::struct_excessive_bools, reason = "each is an attribute of the TwiML")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rules {
+    /// Whether the line carries sound, in which nothing is recognised: during `<Stream>`.
+    pub(crate) carries_sound: bool,
     /// Whether the caller's speech is recognised: in a relay session, but not during `<Say>`.
     pub(crate) listens: bool,
     pub(crate) interruptible: Input,

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use jsonschema::Validator;
-use phony_simulator::openai::{Brain, OpenAiOptions, OpenAiRunning, Pace, start};
+use phony_simulator::openai::{AudioOptions, Brain, OpenAiOptions, OpenAiRunning, Pace, start};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -34,7 +34,8 @@ static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::
 
 /// Options of a stand-in without delays.
 pub(super) fn instant(brain: Brain) -> OpenAiOptions {
-    OpenAiOptions { brain, pace: Pace::INSTANT, ..OpenAiOptions::default() }
+    let audio = AudioOptions { speed: 0, transcription: Duration::ZERO, ..AudioOptions::default() };
+    OpenAiOptions { brain, pace: Pace::INSTANT, audio, ..OpenAiOptions::default() }
 }
 
 pub(super) async fn echo() -> OpenAiRunning {

@@ -179,6 +179,7 @@ fn faults_are_written_as_texts() {
             Fault::always(FaultKind::SlowFirstToken { delay: Duration::from_millis(250) }),
         ),
         ("expire:5m", Fault::always(FaultKind::Expire { after: Duration::from_mins(5) })),
+        ("fail-transcription@once", Fault::once(FaultKind::FailTranscription)),
         ("stall@response=3", Fault::always(FaultKind::Stall { created: false }).on_response(3)),
     ];
     for (text, fault) in cases {

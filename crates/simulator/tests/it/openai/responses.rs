@@ -5,6 +5,7 @@ use std::time::Duration;
 use phony_simulator::openai::{
     Brain, DeltaSize, OpenAiOptions, OpenAiRunning, Pace, ScriptedReply, start,
 };
+use phony_simulator::voice::Voice;
 use serde_json::{Value, json};
 
 use super::client::{Client, done, echo, instant, kinds, message, text_of};
@@ -301,21 +302,22 @@ async fn in_audio_mode_the_transcript_comes_with_audio_of_its_length() {
             base64.len() / 4 * 3 - base64.matches('=').count()
         })
         .sum();
-    // 15 characters of 60 ms at 8 bytes a millisecond.
-    assert_eq!(sound, 15 * 60 * 8);
+    assert_eq!(sound, Voice::new().speak("You said: hello").len());
+    let ms = sound / 8;
     let item = done(&events)["output"][0].clone();
     assert_eq!(item["content"][0]["transcript"], "You said: hello");
     let voice = json!({"type": "session.update", "session": {
         "type": "realtime", "audio": {"output": {"voice": "cedar"}},
     }});
     assert_eq!(client.refused(voice).await["param"], "session.audio.output.voice");
-    let truncate = |ms: u64| {
+    let truncate = |ms: usize| {
         json!({"type": "conversation.item.truncate", "item_id": item["id"], "content_index": 0,
             "audio_end_ms": ms})
     };
-    let error = client.refused(truncate(901)).await;
-    assert_eq!(error["message"], "Audio content of 900ms is already shorter than 901ms");
-    client.send(truncate(450)).await;
+    let error = client.refused(truncate(ms + 1)).await;
+    let message = format!("Audio content of {ms}ms is already shorter than {}ms", ms + 1);
+    assert_eq!(error["message"], message);
+    client.send(truncate(ms / 2)).await;
     assert_eq!(client.event().await["type"], "conversation.item.truncated");
     client.send(json!({"type": "conversation.item.retrieve", "item_id": item["id"]})).await;
     assert_eq!(client.event().await["item"]["content"][0]["transcript"], "");

@@ -1,4 +1,4 @@
-//! A test application, which answers webhooks from a list and passes its relay sockets to the test.
+//! A test application, which answers webhooks from a list and passes its sockets to the test.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ pub(super) struct Sandbox {
 
 pub(super) struct App {
     answers: Arc<Answers>,
-    relays: mpsc::Receiver<WebSocket>,
+    sockets: mpsc::Receiver<WebSocket>,
     stop: CancellationToken,
 }
 
@@ -69,10 +69,11 @@ impl Sandbox {
     pub(super) async fn start_with(options: TwilioOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let to = format!("http://{}", listener.local_addr().expect("address"));
-        let (tx, relays) = mpsc::channel(16);
+        let (tx, sockets) = mpsc::channel(16);
         let answers = Arc::new(Answers::default());
         let router = Router::new()
             .route("/relay/ws", get(upgrade))
+            .route("/media", get(upgrade))
             .fallback(any(webhook))
             .with_state((Arc::clone(&answers), tx));
         let stop = CancellationToken::new();
@@ -96,7 +97,7 @@ impl Sandbox {
         .await
         .expect("the network starts");
         let api = Checked::before(&twilio.base_url()).await;
-        Self { twilio, api, app: App { answers, relays, stop } }
+        Self { twilio, api, app: App { answers, sockets, stop } }
     }
 
     /// Calls the application.
@@ -132,10 +133,15 @@ impl App {
         *self.answers.refuses.lock().expect("lock") = true;
     }
 
+    /// The next socket that was opened.
+    pub(super) async fn socket(&mut self) -> WebSocket {
+        let socket = tokio::time::timeout(SOON, self.sockets.recv()).await;
+        socket.expect("in time").expect("a socket")
+    }
+
     /// The next relay socket and its setup.
     pub(super) async fn relay(&mut self) -> (Relay, Setup) {
-        let socket = tokio::time::timeout(SOON, self.relays.recv()).await;
-        let mut relay = Relay { socket: socket.expect("in time").expect("a socket") };
+        let mut relay = Relay { socket: self.socket().await };
         match relay.next().await {
             Some(FromTwilio::Setup(setup)) => (relay, *setup),
             other => panic!("not a setup: {other:?}"),
@@ -255,12 +261,13 @@ async fn webhook(
 }
 
 async fn upgrade(
-    State((answers, relays)): State<Shared>,
+    State((answers, sockets)): State<Shared>,
+    OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
-    let wanted = signature::sign::<&str, &str>(TOKEN, &format!("wss://{HOST}/relay/ws"), &[]);
+    let wanted = signature::sign::<&str, &str>(TOKEN, &format!("wss://{HOST}{uri}"), &[]);
     if signature != Some(wanted.as_str()) {
         *answers.unsigned.lock().expect("lock") += 1;
     }
@@ -268,6 +275,6 @@ async fn upgrade(
         return StatusCode::FORBIDDEN.into_response();
     }
     upgrade.on_upgrade(move |socket| async move {
-        drop(relays.send(socket).await);
+        drop(sockets.send(socket).await);
     })
 }

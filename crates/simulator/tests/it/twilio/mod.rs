@@ -4,6 +4,7 @@
 
 mod api;
 mod app;
+mod media;
 mod outbound;
 mod recorded;
 mod relay;

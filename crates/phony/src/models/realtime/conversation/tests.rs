@@ -12,7 +12,12 @@ fn id(short: &str) -> ItemId {
 }
 
 fn user(short: &str, text: &str) -> Item {
-    Item { id: id(short), body: ItemBody::User(text.into()) }
+    Item { id: id(short), body: ItemBody::User { text: text.into(), heard: None } }
+}
+
+fn heard(short: &str, text: &str, utterance: u32) -> Item {
+    let heard = Some(UtteranceId(utterance));
+    Item { id: id(short), body: ItemBody::User { text: text.into(), heard } }
 }
 
 fn note(short: &str, text: &str) -> Item {
@@ -149,7 +154,7 @@ fn an_item_is_known_by_its_id_on_the_server() {
     remote.note(&ours);
     remote.note("item_A");
     remote.appended("item_B", Origin::Said(TurnId(1)));
-    assert!(remote.knows(&ours) && remote.knows("item_A") && !remote.knows("item_C"));
+    assert!(remote.has_had(&ours) && remote.has_had("item_A") && !remote.has_had("item_C"));
     let context = [user("u1", "A"), assistant("a1", "Hi", Some(1))];
     assert_eq!(short(&remote.reconcile(&context)), ["-item_A"]);
     remote.note("item_A");
@@ -157,6 +162,85 @@ fn an_item_is_known_by_its_id_on_the_server() {
     for text in ["again_1", "again_01", "again_", "item_A", "e1_2", "e01_2", ""] {
         assert_eq!(Name::of(text).to_string(), text);
     }
+}
+
+#[test]
+fn a_plain_spoken_turn_changes_nothing() {
+    let mut remote = Remote::default();
+    for turn in 1..=3 {
+        remote.heard(&format!("item_U{turn}"), None, Some(UtteranceId(turn)));
+        let mut context = Vec::new();
+        for before in 1..turn {
+            context.push(heard(&format!("u{before}"), "Hello", before));
+            context.push(assistant(&format!("a{before}"), "Hi! Well.", Some(before)));
+        }
+        // The transcript of what was said last may not have come.
+        assert!(remote.reconcile(&context).is_empty());
+        context.push(heard(&format!("u{turn}"), "Hello", turn));
+        assert!(remote.reconcile(&context).is_empty());
+        remote.appended(&format!("item_A{turn}"), Origin::Said(TurnId(turn)));
+        remote.appended(&format!("item_B{turn}"), Origin::Said(TurnId(turn)));
+    }
+}
+
+#[test]
+fn what_the_server_has_heard_stays_wherever_it_is() {
+    let mut remote = Remote::default();
+    remote.appended("item_A", Origin::Said(TurnId(1)));
+    remote.heard("item_U", None, Some(UtteranceId(1)));
+    remote.heard("item_V", None, None);
+    assert!(remote.reconcile(&[heard("u1", "Hm", 1), assistant("a1", "Hi", Some(1))]).is_empty());
+    assert!(remote.reconcile(&[assistant("a1", "Hi", Some(1))]).is_empty());
+    assert_eq!(short(&remote.reconcile(&[])), ["-item_A"]);
+    // An empty transcript does not make it another item.
+    assert!(remote.reconcile(&[heard("u1", "", 1)]).is_empty());
+}
+
+#[test]
+fn what_is_created_goes_before_what_the_call_does_not_know_yet() {
+    let mut remote = Remote::default();
+    remote.heard("item_U", None, Some(UtteranceId(1)));
+    let greeting = assistant("a1", "Hello, who is there?", None);
+    assert_eq!(short(&remote.reconcile(std::slice::from_ref(&greeting))), ["+a1@first"]);
+    let context = [greeting, heard("u1", "Ada", 1), note("n1", "She is a customer.")];
+    assert_eq!(short(&remote.reconcile(&context)), ["+n1"]);
+}
+
+#[test]
+fn a_new_session_is_told_in_text_what_an_earlier_one_has_heard() {
+    let mut remote = Remote::default();
+    // Heard on the new session, before the first request.
+    remote.heard("item_U", None, Some(UtteranceId(2)));
+    let context =
+        [heard("u1", "Hello", 1), assistant("a1", "Hi! We", Some(1)), heard("u2", "Yes", 2)];
+    assert_eq!(short(&remote.reconcile(&context)), ["+u1@first", "+a1@u1"]);
+    assert!(remote.reconcile(&context).is_empty());
+}
+
+#[test]
+fn a_reply_stands_for_its_parts_that_were_not_forgotten() {
+    let mut remote = Remote::default();
+    for item in ["item_A", "item_B", "item_C"] {
+        remote.appended(item, Origin::Said(TurnId(1)));
+    }
+    assert!(remote.remove(&Name::of("item_C")) && !remote.remove(&Name::of("item_C")));
+    remote.note("item_C");
+    let cut = [assistant("a1", "One. Tw", Some(1))];
+    assert!(remote.reconcile(&cut).is_empty());
+    remote.discard_reply(TurnId(1), |item| *item == Name::of("item_A"));
+    assert_eq!(short(&remote.reconcile(&cut)), ["-item_B"]);
+}
+
+#[test]
+fn what_was_heard_is_where_the_server_put_it() {
+    let mut remote = Remote::default();
+    remote.heard("item_U", None, Some(UtteranceId(1)));
+    assert_eq!(short(&remote.reconcile(&[heard("u1", "A", 1), note("n1", "B")])), ["+n1"]);
+    // It was added before the note arrived, and is reported after.
+    remote.heard("item_V", Some("item_U"), None);
+    remote.heard("item_V", Some("item_U"), Some(UtteranceId(2)));
+    let context = [heard("u1", "A", 1), heard("u2", "C", 2), note("n2", "D"), note("n1", "B")];
+    assert_eq!(short(&remote.reconcile(&context)), ["+n2@item_V"]);
 }
 
 /// A server with the real one's rules.
@@ -193,7 +277,7 @@ impl Server {
 
 fn words(body: &ItemBody) -> String {
     match body {
-        ItemBody::User(text) | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
+        ItemBody::User { text, .. } | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
             text.to_string()
         }
         ItemBody::ToolCall(tool) => format!("call {}", tool.call_id),
@@ -207,6 +291,7 @@ enum Change {
     Say,
     Hear { verbatim: bool },
     Tool,
+    Speech { known: bool },
     Stray,
     Drop(prop::sample::Index),
     Swap(prop::sample::Index, prop::sample::Index),
@@ -217,6 +302,7 @@ fn change() -> impl Strategy<Value = Change> {
         4 => Just(Change::Say),
         4 => any::<bool>().prop_map(|verbatim| Change::Hear { verbatim }),
         2 => Just(Change::Tool),
+        2 => any::<bool>().prop_map(|known| Change::Speech { known }),
         1 => Just(Change::Stray),
         1 => any::<prop::sample::Index>().prop_map(Change::Drop),
         1 => any::<(prop::sample::Index, prop::sample::Index)>()
@@ -231,7 +317,7 @@ proptest! {
     ) {
         let (mut remote, mut server) = (Remote::default(), Server::default());
         let mut context: Vec<Item> = Vec::new();
-        let mut count = 0;
+        let (mut count, mut spoken) = (0, 0);
         for changes in turns {
             for change in changes {
                 count += 1;
@@ -254,6 +340,15 @@ proptest! {
                         context.push(call(&id, &name));
                         context.push(result(&format!("r{count}"), &name));
                     }
+                    Change::Speech { known } => {
+                        let words = format!("speech {count}");
+                        let origin = Origin::Heard(known.then_some(UtteranceId(count)));
+                        made(words.clone(), origin);
+                        spoken += 1;
+                        if known {
+                            context.push(heard(&id, &words, count));
+                        }
+                    }
                     Change::Stray => made("stray".into(), Origin::Stray),
                     Change::Drop(at) if !context.is_empty() => {
                         context.remove(at.index(context.len()));
@@ -268,9 +363,14 @@ proptest! {
             for edit in remote.reconcile(&context) {
                 server.apply(edit);
             }
-            let held: Vec<&str> = server.items.iter().map(|(_, words)| &**words).collect();
+            // What the server has heard is all there, wherever.
+            let is_speech = |words: &&String| words.starts_with("speech");
+            let all: Vec<&String> = server.items.iter().map(|(_, words)| words).collect();
+            let (speech, held): (Vec<_>, Vec<_>) = all.into_iter().partition(is_speech);
+            prop_assert_eq!(speech.len(), spoken);
             let sendable = context.iter().filter(|item| worth_sending(item, &context));
             let wanted: Vec<String> = sendable.map(|item| words(&item.body)).collect();
+            let wanted: Vec<&String> = wanted.iter().filter(|words| !is_speech(words)).collect();
             prop_assert_eq!(held, wanted);
             prop_assert!(remote.reconcile(&context).is_empty());
         }

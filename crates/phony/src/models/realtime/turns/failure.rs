@@ -66,7 +66,7 @@ impl Turns {
             | Phase::Active(_)
             | Phase::Draining(_)) => {
                 self.phase = phase;
-                self.is_out_of_sync |= error.event_id.starts_with(['c', 'd']) && !benign;
+                self.is_out_of_sync |= error.event_id.starts_with(['c', 'd', 't']) && !benign;
             }
         }
     }
@@ -94,13 +94,14 @@ fn is_cancel_refused(error: &ApiError) -> bool {
 }
 
 /// A request came while another response was under way.
-fn is_conflict(error: &ApiError) -> bool {
+pub(super) fn is_conflict(error: &ApiError) -> bool {
     error.code == "conversation_already_has_active_response"
         || error.message.starts_with("Conversation already has an active response")
 }
 
-/// An item to be deleted does not exist; the code varies.
+/// An item to be deleted or cut does not exist, or is short enough; the code varies.
 fn is_gone_already(error: &ApiError) -> bool {
     let says = |words: &str| error.message.contains(words);
-    error.event_id.starts_with('d') && (says("does not exist") || says("not found"))
+    error.event_id.starts_with(['d', 't'])
+        && (says("does not exist") || says("not found") || says("already shorter"))
 }

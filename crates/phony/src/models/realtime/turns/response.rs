@@ -138,8 +138,12 @@ impl Turns {
     /// The response that was wanted is over.
     fn finish(&mut self, response: &ResponseInfo, usage: Option<Usage>, out: &mut Output) {
         let Some(turn) = self.phase.turn() else { return };
+        let usage = match &mut self.speech {
+            Some(speech) => speech.add_owed(usage),
+            None => usage,
+        };
         for item in &response.output {
-            if !self.remote.knows(&item.id) {
+            if !self.remote.has_had(&item.id) {
                 self.item_added(&response.id, item);
             }
             if response.status == ResponseStatus::Completed {
@@ -148,13 +152,13 @@ impl Turns {
         }
         let outcome = match (&response.status, &response.reason) {
             (ResponseStatus::Failed, _) => {
-                self.remote.discard_reply(turn);
+                self.remote.discard_reply(turn, |_| false);
                 out.failed(turn, ModelError::from_response(response.error.as_ref()), usage);
                 return;
             }
             // The server cancelled it by itself, so it is not a whole reply.
             (ResponseStatus::Cancelled, _) => {
-                self.remote.discard_reply(turn);
+                self.remote.discard_reply(turn, |_| false);
                 let error = ModelError {
                     fault: Fault::Passing,
                     code: "cancelled".into(),
@@ -167,6 +171,20 @@ impl Turns {
             (ResponseStatus::Incomplete, _) => Outcome::TooLong,
             _ => Outcome::Complete,
         };
+        if let Phase::Active(reply) = &self.phase
+            && reply.is_only_written()
+        {
+            // More of it would follow if the server kept it.
+            self.remote.discard_reply(turn, |_| false);
+            let error = ModelError {
+                fault: Fault::Passing,
+                code: "text_for_audio".into(),
+                message: "the server wrote a reply instead of speaking it".into(),
+            };
+            out.failed(turn, error, usage);
+            return;
+        }
+        self.parts_done(turn, out);
         out.event(FromModel::Done { turn, outcome, usage });
     }
 }

@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod speech;
+
 /// The turns of one connection, at a time that stands still unless a test moves it.
 struct Connection {
     turns: Turns,
@@ -33,7 +35,7 @@ impl Connection {
 
     fn ask(&mut self, turn: u32) -> Output {
         let id = ItemId::new(ItemKind::Entry, turn.into(), 0);
-        let body = ItemBody::User("Hello".into());
+        let body = ItemBody::User { text: "Hello".into(), heard: None };
         self.ask_with(turn, vec![Item { id, body }])
     }
 
@@ -160,7 +162,7 @@ fn a_cancelled_reply_is_never_taken_for_a_whole_one() {
         }
         connection.done(&json!({"id": "resp_1", "status": "completed"}));
         let id = ItemId::new(ItemKind::Entry, 1, 0);
-        let user = Item { id, body: ItemBody::User("Hello".into()) };
+        let user = Item { id, body: ItemBody::User { text: "Hello".into(), heard: None } };
         let out = connection.ask_with(2, vec![user, said(1)]);
         let replaced = ["conversation.item.delete", "conversation.item.create", "response.create"];
         assert_eq!(sent(&out), if cancelled { &replaced[..] } else { &replaced[2..] });
@@ -400,7 +402,7 @@ fn a_silent_connection_counts_as_dead() {
     let due = connection.turns.deadline(&connection.timing).expect("a deadline");
     assert_eq!(due - connection.now, connection.timing.created);
     let mut out = Output::default();
-    connection.turns.handle_timeout(&mut out);
+    connection.turns.handle_timeout(&connection.timing, &mut out);
     assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Lost, .. }))));
 
     connection.cancel(1);
