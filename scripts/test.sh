@@ -11,11 +11,11 @@ dashboard_tests() {
 }
 
 rust_tests() { # rust_tests FILTER
-  # Most tests wait, as for speech, so five on two processors do not slow each other down.
+  # Most tests wait, as for speech, so two on each of two processors do not slow each other down.
   local processors
   processors=$(getconf _NPROCESSORS_ONLN)
   cargo nextest run --workspace --profile "$profile" --filterset "$1" \
-    --test-threads $((processors < 5 ? 5 : processors))
+    --test-threads $((processors < 4 ? 4 : processors))
 }
 
 # The dashboard in a browser: on recorded events, then against the server between its stand-ins.
