@@ -52,7 +52,7 @@ use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
 use crate::dialing::PhoneNumber;
 use crate::event::{Answerer, Direction, EndReason, Event, EventBody, Source, Stage};
-use crate::ids::{CallSid, SupervisorId, TurnId};
+use crate::ids::{CallSid, SupervisorId, TurnId, UtteranceId};
 use crate::model::{FromModel, ToModel, Traits};
 use crate::phase::Phase;
 use crate::playback::Playback;
@@ -158,6 +158,8 @@ pub struct Call {
     /// The sound on its way to the caller, if the model speaks.
     voice: Voice,
     hearing: Hearing,
+    /// The caller's utterance that the model reported last.
+    last_said: UtteranceId,
     /// The latest turn that was asked for.
     turn: TurnId,
     /// The model must speak next: the caller, or a result, waits for an answer.
@@ -394,6 +396,7 @@ impl Call {
             playback,
             voice: Voice::default(),
             hearing: Hearing::default(),
+            last_said: UtteranceId::default(),
             turn: TurnId::default(),
             reply_due: false,
             model_refused: false,

@@ -114,7 +114,7 @@ pub enum FromModel {
     /// The caller has said something, which the model has heard and remembers. What it was is told
     /// by [`FromModel::Understood`].
     CallerSaid {
-        /// Which utterance, from 1 within the call.
+        /// Which utterance. A model counts them from 1; one that takes its place begins again.
         utterance: UtteranceId,
     },
     /// What the caller has said. May come long after the reply to it.

@@ -77,6 +77,15 @@ impl Playback {
         }
     }
 
+    /// Shortens the words of a turn that are on their way: the rest will not come.
+    pub(crate) fn shorten(&mut self, turn: TurnId, bytes: usize) {
+        for utterance in self.queue.iter_mut().filter(|u| u.turn == Some(turn)) {
+            utterance.text.truncate(bytes.max(utterance.heard));
+            utterance.closed = true;
+        }
+        self.queue.retain(|u| u.turn != Some(turn) || !u.text.is_empty() || !u.keys.is_empty());
+    }
+
     /// The line reports everything that it plays.
     pub(crate) fn is_reported(&mut self) {
         self.reports = Reports::Played;

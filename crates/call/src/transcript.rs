@@ -200,6 +200,11 @@ pub(crate) enum EntryBody {
 }
 
 impl Transcript {
+    /// The model has heard nothing of the caller's words so far.
+    pub(crate) fn forget_hearing(&mut self) {
+        self.heard_as.clear();
+    }
+
     /// Whether the caller waits for an answer, by the last entries. A held reply answers what was
     /// said before it.
     pub(crate) fn is_reply_due(&self) -> bool {

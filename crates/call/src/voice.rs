@@ -22,6 +22,9 @@ use crate::carrier::ToCarrier;
 use crate::ids::TurnId;
 use crate::model::{Clip, ToModel};
 
+/// How often the model is asked for words that it does not say.
+const ASKED: u32 = 2;
+
 /// How much longer a digit is than a letter, for it is spoken as a word.
 const DIGIT: u64 = 5;
 
@@ -80,6 +83,8 @@ struct Utterance {
     closed: bool,
     /// The caller may cut it off.
     interruptible: bool,
+    /// How often the model was asked for it.
+    asked: u32,
 }
 
 /// What was cut off.
@@ -160,14 +165,22 @@ impl Voice {
         Some(self.send(now))
     }
 
-    /// No more sound of it will come. Returns what is to be sent to the line now.
-    pub(crate) fn complete(&mut self, now: Instant, clip: Clip) -> Vec<ToCarrier> {
-        if let Clip::Words(words) = clip
-            && let Some(utterance) = self.find(What::Words(words))
-        {
+    /// No more sound of the words will come. Returns what is to be sent to the line now.
+    pub(crate) fn complete(&mut self, now: Instant, words: u32) -> Vec<ToCarrier> {
+        if let Some(utterance) = self.find(What::Words(words)) {
             utterance.complete = true;
         }
         self.send(now)
+    }
+
+    /// The model did not say the words. Returns the number under which it is asked for them again,
+    /// unless it was asked often enough or has begun to say them.
+    pub(crate) fn ask_again(&mut self, words: u32) -> Option<u32> {
+        let again = self.words + 1;
+        let unsaid = self.find(What::Words(words)).filter(|u| u.samples == 0 && u.asked < ASKED)?;
+        (unsaid.what, unsaid.asked) = (What::Words(again), unsaid.asked + 1);
+        self.words = again;
+        Some(again)
     }
 
     /// Neither sound nor words of the reply will come any more. Returns what is to be sent to the
@@ -177,6 +190,23 @@ impl Voice {
             (reply.complete, reply.closed) = (true, true);
         }
         self.send(now)
+    }
+
+    /// The reply breaks off: what has come of it is still played. Returns how many bytes of its
+    /// words that is, for words come ahead of their sound, and what is to be sent to the line now.
+    pub(crate) fn break_off(
+        &mut self,
+        now: Instant,
+        turn: TurnId,
+        pace: u32,
+    ) -> Option<(usize, Vec<ToCarrier>)> {
+        let reply = self.find(What::Reply(turn)).filter(|reply| !reply.complete)?;
+        let bytes = words_by(&reply.text, reply.samples, reply.length(pace));
+        reply.text.truncate(bytes);
+        if reply.samples == 0 {
+            self.queue.retain(|utterance| utterance.what != What::Reply(turn));
+        }
+        Some((bytes, self.close(now, turn)))
     }
 
     /// The line reports a mark: everything before it was heard. Returns the reply that begins to
@@ -196,15 +226,21 @@ impl Voice {
     }
 
     /// The words that have sounded since this was asked last, by utterance. Keys come as their row,
-    /// once all of them have sounded. Utterances that are over are forgotten.
-    pub(crate) fn take_heard(&mut self, now: Instant, pace: u32, by_clock: bool) -> Vec<String> {
-        let heard = if by_clock { self.line.position(now) } else { self.line.heard };
+    /// once all of them have sounded. Utterances that are over are forgotten. `now` is given to go
+    /// by the clock as well as by the line's reports.
+    pub(crate) fn take_heard(&mut self, now: Option<Instant>, pace: u32) -> Vec<String> {
+        let heard = now.map_or(self.line.heard, |now| self.line.position(now));
         let mut stretches = Vec::new();
         for utterance in &mut self.queue {
             stretches.extend(utterance.take_heard(heard, pace));
         }
         while self.queue.pop_front_if(|u| u.closed && u.is_heard(heard)).is_some() {}
         stretches
+    }
+
+    /// Whether the line is playing something.
+    pub(crate) fn sounds(&self, now: Instant) -> bool {
+        self.line.position(now) < self.line.sent
     }
 
     /// Whether the line is playing something that the caller must not cut off.
@@ -230,7 +266,7 @@ impl Voice {
     pub(crate) fn cut(&mut self, now: Instant) -> Cut {
         let heard = self.line.position(now);
         let mut cut = Cut::default();
-        if heard < self.line.sent {
+        if self.sounds(now) {
             cut.line = Some(ToCarrier::Clear);
         }
         for utterance in self.queue.drain(..) {
@@ -239,12 +275,6 @@ impl Voice {
         self.kept = None;
         self.line.clear(heard);
         cut
-    }
-
-    /// Forgets everything, as heard.
-    pub(crate) fn settle(&mut self) {
-        self.queue.clear();
-        self.line.clear(self.line.sent);
     }
 
     fn find(&mut self, what: What) -> Option<&mut Utterance> {
@@ -333,6 +363,7 @@ impl Utterance {
             complete: false,
             closed: false,
             interruptible,
+            asked: 1,
         }
     }
 
@@ -348,9 +379,10 @@ impl Utterance {
         }
     }
 
-    /// Whether it sounded to its end, when the line has played `heard` samples.
+    /// Whether it sounded to its end, when the line has played `heard` samples. Without any sound
+    /// it was not heard.
     fn is_heard(&self, heard: u64) -> bool {
-        self.complete && self.heard(heard) == self.samples
+        self.complete && self.samples > 0 && self.heard(heard) == self.samples
     }
 
     /// How many of its samples were heard, when the line has played `heard`.

@@ -223,7 +223,7 @@ impl Call {
             }
             Outcome::Filtered => {
                 self.report(now, "content_filter", "the reply was cut off by a content filter");
-                self.forget_attempt();
+                self.forget_attempt(now);
                 let phrase = self.agent.phrases.say_again.clone();
                 self.speak_on(now, Source::Apology, &phrase);
                 return self.reply_done(now);
@@ -247,7 +247,7 @@ impl Call {
         if outcome == Outcome::Complete {
             self.report(now, "empty", "the reply had no words");
         }
-        self.forget_attempt();
+        self.forget_attempt(now);
         if matches!(self.reply(), Some(reply) if reply.attempts.failures < 1) {
             return self.retry_now(now, Fault::Passing);
         }
@@ -296,7 +296,7 @@ impl Call {
         let (turn, exit) = (reply.turn, reply.exit.take());
         let (writing, spoken) = (reply.phase == ReplyPhase::Writing, reply.has_spoken());
         self.state = State::Listening { greeting: false };
-        self.close_voice(now, turn);
+        self.break_voice_off(now, turn);
         for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
             self.deadlines.clear(of_reply);
         }

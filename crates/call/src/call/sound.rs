@@ -66,7 +66,7 @@ impl Call {
             self.measure(now, turn, Stage::FirstPlayed);
             self.asked_at = None;
         }
-        self.note_sounded(now, false);
+        self.note_sounded(now);
     }
 
     /// Sound of the model.
@@ -93,25 +93,38 @@ impl Call {
 
     /// The model has spoken a clip to its end.
     pub(super) fn on_sound_done(&mut self, now: Instant, clip: Clip, said: Option<&str>) {
-        if let Clip::Words(words) = clip {
-            match self.voice.text_of(words) {
-                None => return self.unexpected(),
-                Some(text) if said.is_none_or(|said| !is_same(text, said)) => {
-                    let (code, fatal) = ("inexact_words".to_owned(), false);
-                    let message = match said {
-                        Some(said) => format!("the model was to say {text:?}, and said {said:?}"),
-                        None => format!("the model did not say {text:?}"),
-                    };
-                    let r#where = Where::Model;
-                    self.emit(now, EventBody::Error { r#where, code, message, fatal });
-                }
-                Some(_) => {}
-            }
+        // The sound of a reply is over when the reply is.
+        let Clip::Words(words) = clip else { return };
+        let Some(text) = self.voice.text_of(words).map(str::to_owned) else {
+            return self.unexpected();
+        };
+        let message = match said {
+            Some(said) if is_same(&text, said) => None,
+            Some(said) => Some(format!("the model was to say {text:?}, and said {said:?}")),
+            None => Some(format!("the model did not say {text:?}")),
+        };
+        if let Some(message) = message {
+            let (code, fatal) = ("inexact_words".to_owned(), false);
+            let r#where = Where::Model;
+            self.emit(now, EventBody::Error { r#where, code, message, fatal });
         }
-        let orders = self.voice.complete(now, clip);
+        if said.is_none() {
+            return self.on_unsaid(now, words, text);
+        }
+        let orders = self.voice.complete(now, words);
         self.play(orders);
-        self.note_sounded(now, false);
+        self.note_sounded(now);
         self.expect_playback(now);
+    }
+
+    /// The model did not say the words: it is asked once more, then the call goes on without them.
+    fn on_unsaid(&mut self, now: Instant, words: u32, text: String) {
+        if let Some(words) = self.voice.ask_again(words) {
+            self.tell_model(ToModel::Speak { words, text: text.trim().to_owned() });
+            return self.expect_playback(now);
+        }
+        self.cut_speech(now);
+        self.after_playback(now);
     }
 
     /// Hands words of ours, or of a reply, to the voice.
@@ -142,12 +155,22 @@ impl Call {
         self.play(orders);
     }
 
-    /// No more words or sound of the turn will come; what was sent is still played.
+    /// The reply is complete: no more words or sound of it will come.
     pub(super) fn close_voice(&mut self, now: Instant, turn: TurnId) {
         if self.speaks() {
             let orders = self.voice.close(now, turn);
             self.play(orders);
-            self.note_sounded(now, false);
+            self.note_sounded(now);
+        }
+    }
+
+    /// The reply breaks off; what has come of it is still played.
+    pub(super) fn break_voice_off(&mut self, now: Instant, turn: TurnId) {
+        let pace = self.policy.chars_per_second;
+        if let Some((bytes, orders)) = self.voice.break_off(now, turn, pace) {
+            self.playback.shorten(turn, bytes);
+            self.play(orders);
+            self.note_sounded(now);
         }
     }
 
@@ -157,7 +180,7 @@ impl Call {
             return;
         }
         let pace = self.policy.chars_per_second;
-        for stretch in self.voice.take_heard(now, pace, true) {
+        for stretch in self.voice.take_heard(Some(now), pace) {
             self.playback.played(now, &stretch);
         }
         let Cut { line, model } = self.voice.cut(now);
@@ -168,9 +191,9 @@ impl Call {
     }
 
     /// Tells the playback which words have sounded.
-    fn note_sounded(&mut self, now: Instant, by_clock: bool) {
+    fn note_sounded(&mut self, now: Instant) {
         let pace = self.policy.chars_per_second;
-        for stretch in self.voice.take_heard(now, pace, by_clock) {
+        for stretch in self.voice.take_heard(None, pace) {
             self.on_played(now, &stretch);
         }
     }
@@ -194,7 +217,7 @@ impl Call {
             self.hearing.lasted = now.saturating_duration_since(since);
         }
         self.on_caller_speaking(now, on);
-        if on && !self.playback.is_idle() {
+        if on && self.voice.sounds(now) {
             if self.agent.interrupt_after.is_zero() {
                 self.interrupt(now);
             } else {
@@ -205,7 +228,7 @@ impl Call {
 
     /// The caller speaks over the agent, for long enough.
     pub(super) fn interrupt(&mut self, now: Instant) {
-        if self.playback.is_idle() || self.voice.is_firm(now) {
+        if !self.voice.sounds(now) || self.voice.is_firm(now) {
             return;
         }
         self.hearing.interrupted = true;
@@ -219,9 +242,17 @@ impl Call {
         if matches!(self.state, State::Ringing) {
             return self.unexpected();
         }
-        if !self.playback.is_idle() {
-            // Too short to interrupt: «uh-huh». It is recorded, and not answered.
-            return;
+        if utterance <= std::mem::replace(&mut self.last_said, utterance) {
+            // Another model counts from the beginning, and has heard nothing of what was before.
+            self.transcript.forget_hearing();
+        }
+        if !self.hearing.interrupted && self.voice.sounds(now) {
+            if self.hearing.lasted < self.agent.interrupt_after {
+                // Too short to interrupt: «uh-huh». It is recorded, and not answered.
+                return;
+            }
+            // The voice went on while they spoke.
+            self.interrupt(now);
         }
         if matches!(self.state, State::Ending(_))
             || (self.hearing.interrupted && self.hearing.lasted < COUGH)

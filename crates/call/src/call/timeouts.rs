@@ -71,9 +71,13 @@ impl Call {
         {
             return self.deadlines.set(Deadline::Playback, until);
         }
-        self.voice.settle();
-        let spoken = self.playback.take_all_as_heard();
-        self.record(now, spoken);
+        if self.speaks() {
+            // What was sent counts as heard by the clock; sound that never came does not.
+            self.cut_speech(now);
+        } else {
+            let spoken = self.playback.take_all_as_heard();
+            self.record(now, spoken);
+        }
         self.after_playback(now);
     }
 

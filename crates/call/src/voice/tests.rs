@@ -79,7 +79,7 @@ fn sound_is_played_in_the_order_in_which_it_was_asked_for() {
         "it waits for what is before it"
     );
     assert_eq!(played(&voice.sound(now, Clip::Words(words), sound(300))), 300);
-    assert_eq!(played(&voice.complete(now, Clip::Words(words))), 500);
+    assert_eq!(played(&voice.complete(now, words)), 500);
     assert_eq!(played(&voice.press(now, "1")), 0, "more of the reply may come");
     assert_eq!(played(&voice.close(now, TurnId(1))), 160);
 }
@@ -116,6 +116,30 @@ fn of_several_parts_the_one_that_sounded_is_truncated_and_later_ones_are_forgott
 }
 
 #[test]
+fn words_that_are_not_said_are_asked_for_again_once_and_never_heard() {
+    let (now, mut voice) = (start(), Voice::default());
+    let words = voice.speak("Goodbye.", true);
+    let again = voice.ask_again(words).expect("once more");
+    assert!(again > words && voice.ask_again(again).is_none());
+    voice.complete(now, again);
+    let later = Some(now + Duration::from_mins(1));
+    assert!(voice.take_heard(later, PACE).is_empty());
+}
+
+#[test]
+fn a_reply_that_breaks_off_ends_with_the_words_that_have_their_sound() {
+    let (now, mut voice) = (start(), Voice::default());
+    voice.reply(TurnId(1), "One two three four five six seven eight nine ten.");
+    voice.sound(now, reply(0), sound(400));
+    let (bytes, _) = voice.break_off(now, TurnId(1), PACE).unwrap();
+    assert_eq!(bytes, 3);
+    assert_eq!(voice.take_heard(Some(now + Duration::from_millis(400)), PACE), ["One"]);
+    voice.reply(TurnId(2), "One two three.");
+    assert_eq!(voice.break_off(now, TurnId(2), PACE), Some((0, Vec::new())), "without any sound");
+    assert!(!voice.is_awaited());
+}
+
+#[test]
 fn marks_that_come_back_because_of_a_cut_count_for_nothing() {
     let (now, mut voice) = (start(), Voice::default());
     voice.reply(TurnId(1), "One two three four five six.");
@@ -124,7 +148,7 @@ fn marks_that_come_back_because_of_a_cut_count_for_nothing() {
     voice.cut(later);
     voice.marked(later, 1);
     voice.marked(later, 2);
-    assert!(voice.take_heard(later, PACE, true).is_empty());
+    assert!(voice.take_heard(Some(later), PACE).is_empty());
     assert_eq!(voice.remaining(later), Duration::ZERO);
 }
 
@@ -135,10 +159,10 @@ fn words_are_told_as_their_sound_is_played() {
     let orders = voice.sound(now, reply(0), sound(2000));
     voice.close(now, TurnId(1));
     assert_eq!(played(&orders), 2000);
-    assert!(voice.take_heard(now, PACE, true).is_empty());
-    let middle = voice.take_heard(now + Duration::from_secs(1), PACE, true);
+    assert!(voice.take_heard(Some(now), PACE).is_empty());
+    let middle = voice.take_heard(Some(now + Duration::from_secs(1)), PACE);
     assert_eq!(middle, ["One two"]);
-    let rest = voice.take_heard(now + Duration::from_secs(2), PACE, true);
+    let rest = voice.take_heard(Some(now + Duration::from_secs(2)), PACE);
     assert_eq!(rest, [" three four."]);
 }
 
@@ -147,7 +171,7 @@ fn a_transcript_that_runs_ahead_of_its_sound_is_not_taken_for_heard() {
     let (now, mut voice) = (start(), Voice::default());
     voice.reply(TurnId(1), "One two three four five six seven eight nine ten.");
     voice.sound(now, reply(0), sound(400));
-    let heard = voice.take_heard(now + Duration::from_secs(5), PACE, true);
+    let heard = voice.take_heard(Some(now + Duration::from_secs(5)), PACE);
     assert_eq!(heard, ["One"], "50 letters take more than three seconds");
 }
 

@@ -69,7 +69,7 @@ impl Call {
         if self.speaks() && self.reply().is_some_and(|reply| reply.has_spoken()) {
             return self.go_on_after_fault(now);
         }
-        self.forget_attempt();
+        self.forget_attempt(now);
         let policy = &self.policy;
         let (retries, reconnects, pause) = (policy.retries, policy.reconnects, policy.busy_pause);
         let Some(reply) = self.reply() else { return };
@@ -105,9 +105,17 @@ impl Call {
     }
 
     /// Discards the attempt, as [`super::Reply::forget_attempt`] says.
-    pub(super) fn forget_attempt(&mut self) {
-        if let Some(reply) = self.reply() {
-            reply.forget_attempt();
+    pub(super) fn forget_attempt(&mut self, now: Instant) {
+        let speaks = self.speaks();
+        let Some(reply) = self.reply() else { return };
+        if speaks {
+            // Words that have no sound yet are not on their way.
+            reply.forget_sent();
+        }
+        reply.forget_attempt();
+        if speaks {
+            let turn = reply.turn;
+            self.break_voice_off(now, turn);
         }
     }
 
@@ -195,7 +203,7 @@ impl Call {
             && reply.attempts.rethinks < RETHINKS
         {
             reply.attempts.rethinks += 1;
-            self.forget_attempt();
+            self.forget_attempt(now);
             self.ask_again(now);
         }
     }

@@ -336,6 +336,15 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// Nothing of it was sent to the line.
+    pub(super) fn forget_sent(&mut self) {
+        if let Delivery::Direct(sent) = &mut self.delivery {
+            *sent = Sent::default();
+        }
+    }
+}
+
 impl Sent {
     /// Prepares for another attempt.
     fn begin_anew(&mut self) {
