@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::{Router, middleware};
 use jiff::Timestamp;
-use phony_call::{CallSid, Traits, UtteranceId};
+use phony_call::{CallSid, Traits};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 
 use self::persistence::{Persistence, RunningPersistence};
-use crate::agents::{self, Agent, AgentError, Agents};
+use crate::agents::{Agent, AgentError, Agents};
 use crate::app::{App, AppParts};
 use crate::calls::Models;
 use crate::clock::Clock;
@@ -37,7 +37,7 @@ use crate::history::History;
 use crate::http::{self, AppState, Auth};
 use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{
-    self, BadSettings, Eagerness, RealtimeSettings, SessionSettings, SpeechSettings, TurnDetection,
+    self, BadSettings, RealtimeSettings, SessionSettings, SpeechSettings,
 };
 use crate::models::{Tool, call_tools};
 use crate::outbound::budget;
@@ -396,30 +396,10 @@ fn realtime_models(
 
 /// How a model that speaks for the agent hears.
 fn speech_of(agent: &Agent) -> SpeechSettings {
-    let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-    let turn_detection = match agent.turns.detection {
-        agents::TurnDetection::Semantic { eagerness } => TurnDetection::Semantic {
-            eagerness: match eagerness {
-                agents::Eagerness::Low => Eagerness::Low,
-                agents::Eagerness::Medium => Eagerness::Medium,
-                agents::Eagerness::High => Eagerness::High,
-                agents::Eagerness::Auto => Eagerness::Auto,
-            },
-        },
-        agents::TurnDetection::Server { threshold, prefix, silence } => TurnDetection::Server {
-            threshold,
-            prefix_padding_ms: millis(prefix),
-            silence_duration_ms: millis(silence),
-        },
-    };
     // The transcription takes a language without its region (ISO 639-1).
     let language = agent.language.as_deref().and_then(|tag| tag.split('-').next());
-    SpeechSettings {
-        turn_detection,
-        transcription: agent.turns.transcription.clone(),
-        language: language.filter(|language| language.len() == 2).map(str::to_owned),
-        last_utterance: UtteranceId::default(),
-    }
+    let language = language.filter(|language| language.len() == 2).map(str::to_owned);
+    SpeechSettings { turns: agent.turns.clone(), language }
 }
 
 /// The commands that the agent may use, as tools.

@@ -109,7 +109,7 @@ impl Call {
             self.emit(now, EventBody::Error { r#where, code, message, fatal });
         }
         if said.is_none() {
-            return self.on_unsaid(now, words, text);
+            return self.on_unsaid(now, words, &text);
         }
         let orders = self.voice.complete(now, words);
         self.play(orders);
@@ -118,7 +118,7 @@ impl Call {
     }
 
     /// The model did not say the words: it is asked once more, then the call goes on without them.
-    fn on_unsaid(&mut self, now: Instant, words: u32, text: String) {
+    fn on_unsaid(&mut self, now: Instant, words: u32, text: &str) {
         if let Some(words) = self.voice.ask_again(words) {
             self.tell_model(ToModel::Speak { words, text: text.trim().to_owned() });
             return self.expect_playback(now);

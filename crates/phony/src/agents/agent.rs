@@ -10,7 +10,7 @@ use super::disclosure::disclose;
 use super::error::AgentError;
 use super::file::{self, File, Persona};
 use super::instructions::instructions_of;
-use super::turns::{self, Turns};
+use super::turns::{self, TurnSettings};
 use crate::config::{Config, Transport};
 
 /// An AI that can hold a call.
@@ -33,7 +33,7 @@ pub struct Agent {
     /// How its calls' speech travels.
     pub transport: Transport,
     /// How turns are told apart where the model hears.
-    pub turns: Turns,
+    pub turns: TurnSettings,
     /// Limits of its calls.
     pub limits: Limits,
     /// What the pure call needs to know of it; shared by its calls.
@@ -171,7 +171,7 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
         tts_provider: persona.tts_provider,
         language,
         transport,
-        turns: Turns::of(file, &persona.turns)?,
+        turns: TurnSettings::of(file, &persona.turns)?,
         limits: Limits::of(file, &persona.limits)?,
         call: Arc::new(call),
         dials_own_country,

@@ -26,7 +26,7 @@ pub use self::disclosure::DISCLOSURE;
 pub use self::error::AgentError;
 pub(crate) use self::scenario::fits_slot;
 pub use self::scenario::{BadVariables, Scenario};
-pub use self::turns::{Eagerness, TRANSCRIPTION, TurnDetection, Turns};
+pub use self::turns::{Eagerness, TRANSCRIPTION, TurnDetection, TurnSettings};
 
 const BUILT_IN: [(&str, &str); 5] = [
     ("assistant", include_str!("../../../../agents/assistant.toml")),

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+pub use phony_wire::openai::realtime::Eagerness;
+
 use super::error::AgentError;
 use super::file::{self, File};
 
@@ -19,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// How a model that hears finds out that the caller has finished, and who writes down what was said.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Turns {
+pub struct TurnSettings {
     /// How the end of a turn is detected.
     pub detection: TurnDetection,
     /// The model that transcribes what the caller says; nobody does if absent.
@@ -45,44 +47,14 @@ pub enum TurnDetection {
     },
 }
 
-/// How soon the model replies to what may be the end of a turn.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Eagerness {
-    /// Lets the caller take their time.
-    Low,
-    /// In between.
-    Medium,
-    /// As soon as possible.
-    High,
-    /// As the model thinks fit.
-    #[default]
-    Auto,
-}
-
-impl Eagerness {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Auto];
-
-    /// Its name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Auto => "auto",
-        }
-    }
-}
-
-impl Default for Turns {
+impl Default for TurnSettings {
     fn default() -> Self {
         let detection = TurnDetection::Semantic { eagerness: Eagerness::default() };
         Self { detection, transcription: Some(TRANSCRIPTION.into()) }
     }
 }
 
-impl Turns {
+impl TurnSettings {
     /// Checks the table of a file.
     pub(super) fn of(file: &File, turns: &file::Turns) -> Result<Self, AgentError> {
         let detection = match turns.detection.as_deref().unwrap_or("semantic") {
@@ -185,7 +157,7 @@ mod tests {
     fn an_agent_of_the_relay_reads_and_one_of_media_hears() {
         let agent = read("").unwrap();
         assert_eq!((agent.transport, agent.call.traits), (Transport::Relay, Traits::Text));
-        assert_eq!(agent.turns, Turns::default());
+        assert_eq!(agent.turns, TurnSettings::default());
         let agent = read("transport = 'media'\n[turns]\ninterrupt_after = '250ms'\n").unwrap();
         assert_eq!((agent.transport, agent.call.traits), (Transport::Media, Traits::Speech));
         assert_eq!(agent.call.interrupt_after, Duration::from_millis(250));
@@ -199,14 +171,17 @@ mod tests {
         let turns = |table: &str| read(&format!("[turns]\n{table}")).unwrap().turns;
         let eager = turns("eagerness = 'high'\ntranscription = 'none'\n");
         let detection = TurnDetection::Semantic { eagerness: Eagerness::High };
-        assert_eq!(eager, Turns { detection, transcription: None });
+        assert_eq!(eager, TurnSettings { detection, transcription: None });
         let by_silence = turns("detection = 'server'\nthreshold = 0.7\nsilence = '1s'\n");
         let detection = TurnDetection::Server {
             threshold: 0.7,
             prefix: Duration::from_millis(300),
             silence: Duration::from_secs(1),
         };
-        assert_eq!(by_silence, Turns { detection, transcription: Some("gpt-transcribe".into()) });
+        assert_eq!(
+            by_silence,
+            TurnSettings { detection, transcription: Some("gpt-transcribe".into()) }
+        );
     }
 
     #[test]

@@ -20,11 +20,13 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use self::outbox::Outbox;
-use super::socket::{self, CLOSE_LIMIT, Departure, SocketEnd, WRITE_LIMIT, pressed, text_of};
-use crate::ports::{self, CarrierEnd, CarrierPort};
+use super::socket::{
+    self, CLOSE_LIMIT, Departure, Ends, SocketEnd, SocketLine, WRITE_LIMIT, carried, pressed,
+    text_of,
+};
+use crate::ports::CarrierPort;
 use crate::runtime::heartbeat::{Beat, Heartbeat};
-use crate::runtime::task_set::Task;
-use crate::runtime::websocket::{self, PendingSocket, Socket};
+use crate::runtime::websocket::{PendingSocket, Socket};
 
 /// How long a socket may take to send its `start` frame, which names its call.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -55,15 +57,10 @@ pub(crate) async fn first_frame(
 
 /// A socket that carries a call.
 struct Line {
-    socket: Socket,
-    port: CarrierEnd,
+    ends: Ends,
     outbox: Outbox,
-    /// The stream's id, until the call knows it.
-    id: Option<LegId>,
     /// The last mark that was ordered.
     mark: Option<u64>,
-    /// Set once the call ends the line.
-    leaving: Option<Next>,
 }
 
 /// A line over a socket, which carries the call until the socket ends. Then `after` runs, with how
@@ -77,40 +74,22 @@ pub(crate) fn line<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (port, end) = ports::carrier();
-    let id = LegId::parse(&stream_sid).ok();
+    let (port, ends) = Ends::new(socket, LegId::parse(&stream_sid).ok());
     let outbox = Outbox::new(stream_sid);
-    let mut line = Line { socket, port: end, outbox, id, mark: None, leaving: None };
-    let task = Task::new(async move {
-        let departure = line.carry(&kill).await;
-        after(departure).await;
-    });
-    CarrierPort { task: Some(task), ..port }
+    carried(port, Line { ends, outbox, mark: None }, kill, after)
 }
 
-impl Line {
-    /// Carries the call until the socket ends. Returns how the call ended the line, if it did.
-    async fn carry(&mut self, kill: &CancellationToken) -> Option<Departure> {
-        // A child token, since all lines would contend for the lock of a shared one.
-        let kill = kill.child_token();
-        if let Err(error) = websocket::rebind(&mut self.socket) {
-            tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
-        }
-        let end = self.stream(&kill).await;
-        let is_answered = end.is_answered();
-        let clean = end.close(&mut self.socket).await;
-        // This fails if the call ended first.
-        drop(self.port.events.send(FromCarrier::Closed { clean }).await);
-        self.leaving.take().map(|next| Departure { next, clean: is_answered })
+impl SocketLine for Line {
+    fn ends(&mut self) -> &mut Ends {
+        &mut self.ends
     }
 
-    async fn stream(&mut self, kill: &CancellationToken) -> SocketEnd {
-        drop(self.port.events.send(FromCarrier::Connected { line: self.id.take() }).await);
+    async fn run(&mut self, kill: &CancellationToken) -> SocketEnd {
         let mut heartbeat = Heartbeat::of_carrier();
         loop {
             tokio::select! {
                 biased;
-                command = self.port.commands.recv() => match command {
+                command = self.ends.port.commands.recv() => match command {
                     Some(command) => {
                         if let Some(next) = self.queue(command) {
                             return self.leave(next, kill).await;
@@ -123,7 +102,7 @@ impl Line {
                     // The call dropped the line without a command: it failed, or has a newer line.
                     None => return SocketEnd::Close(CloseCode::Error),
                 },
-                message = next_message(&mut self.socket, &mut self.outbox) => {
+                message = next_message(&mut self.ends.socket, &mut self.outbox) => {
                     match &message {
                         Some(Ok(Message::Pong(_))) => heartbeat.answered(),
                         Some(Ok(_)) => heartbeat.heard(),
@@ -132,7 +111,7 @@ impl Line {
                     match self.event_of(message) {
                         Ok(None) => {}
                         // If the call is over, its last commands still wait in the queue.
-                        Ok(Some(event)) => drop(self.port.events.send(event).await),
+                        Ok(Some(event)) => drop(self.ends.port.events.send(event).await),
                         Err(end) => return end,
                     }
                 }
@@ -146,7 +125,9 @@ impl Line {
             }
         }
     }
+}
 
+impl Line {
     /// Queues a command and those that wait behind it, up to as much sound as may wait. Returns the
     /// next step of the call if a command to leave was among them.
     fn queue(&mut self, command: ToCarrier) -> Option<Next> {
@@ -168,14 +149,15 @@ impl Line {
             if self.outbox.is_full() {
                 break;
             }
-            next = self.port.commands.try_recv();
+            next = self.ends.port.commands.try_recv();
         }
         None
     }
 
     /// Sends as much as the socket takes now, and drops the oldest sound if too much is left.
     async fn send_what_fits(&mut self) -> Result<(), Error> {
-        let sent = poll_fn(|context| Poll::Ready(self.outbox.poll_send(&mut self.socket, context)));
+        let sent =
+            poll_fn(|context| Poll::Ready(self.outbox.poll_send(&mut self.ends.socket, context)));
         let Poll::Ready(sent) = sent.await else {
             self.outbox.drop_excess();
             return Ok(());
@@ -185,8 +167,8 @@ impl Line {
 
     /// Sends what waits, closes the socket, and waits until Twilio has closed it too.
     async fn leave(&mut self, next: Next, kill: &CancellationToken) -> SocketEnd {
-        self.leaving = Some(next);
-        let sent = poll_fn(|context| self.outbox.poll_send(&mut self.socket, context));
+        self.ends.leaving = Some(next);
+        let sent = poll_fn(|context| self.outbox.poll_send(&mut self.ends.socket, context));
         match kill.run_until_cancelled(timeout(WRITE_LIMIT, sent)).await {
             Some(Ok(Ok(()))) => {}
             Some(Ok(Err(_)) | Err(_)) => return SocketEnd::Unclean,
@@ -194,10 +176,10 @@ impl Line {
         }
         let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
         let closing = async {
-            self.socket.send(Message::Close(Some(frame))).await.ok()?;
+            self.ends.socket.send(Message::Close(Some(frame))).await.ok()?;
             loop {
                 // Sound that is on its way is ignored.
-                match text_of(self.socket.next().await, count_bad_frame) {
+                match text_of(self.ends.socket.next().await, count_bad_frame) {
                     Err(end) => return Some(end),
                     Ok(Some(text)) if matches!(FromTwilio::parse(&text), Ok(FromTwilio::Stop)) => {
                         return Some(SocketEnd::Clean);

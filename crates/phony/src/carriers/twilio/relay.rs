@@ -13,11 +13,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
-use super::socket::{self, CLOSE_LIMIT, Departure, SocketEnd, WRITE_LIMIT, pressed, text_of};
-use crate::ports::{self, CarrierEnd, CarrierPort};
+use super::socket::{
+    self, CLOSE_LIMIT, Departure, Ends, SocketEnd, SocketLine, WRITE_LIMIT, carried, pressed,
+    text_of,
+};
+use crate::ports::CarrierPort;
 use crate::runtime::heartbeat::{Beat, Heartbeat, is_heartbeat};
-use crate::runtime::task_set::Task;
-use crate::runtime::websocket::{self, PendingSocket, Socket};
+use crate::runtime::websocket::{PendingSocket, Socket};
 
 /// The longest text of one frame, in bytes; longer ones are divided.
 const MAX_TOKEN: usize = 4096;
@@ -64,15 +66,10 @@ pub(crate) enum Peer {
 
 /// A socket that carries a call.
 struct Line {
-    socket: Socket,
+    ends: Ends,
     peer: Peer,
-    /// The peer's id for the line, until the call knows it.
-    id: Option<LegId>,
-    port: CarrierEnd,
     /// Reused for every frame.
     frame: String,
-    /// Set once the call ends the line.
-    leaving: Option<Next>,
 }
 
 /// A line over a socket, which carries the call until the socket ends. Then `after` runs, with how
@@ -86,33 +83,16 @@ pub(crate) fn line<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (port, end) = ports::carrier();
-    let mut line = Line { socket, peer, id, port: end, frame: String::new(), leaving: None };
-    let task = Task::new(async move {
-        let departure = line.carry(&kill).await;
-        after(departure).await;
-    });
-    CarrierPort { task: Some(task), ..port }
+    let (port, ends) = Ends::new(socket, id);
+    carried(port, Line { ends, peer, frame: String::new() }, kill, after)
 }
 
-impl Line {
-    /// Carries the call until the socket ends. Returns how the call ended the line, if it did.
-    async fn carry(&mut self, kill: &CancellationToken) -> Option<Departure> {
-        // A child token, since all lines would contend for the lock of a shared one.
-        let kill = kill.child_token();
-        if let Err(error) = websocket::rebind(&mut self.socket) {
-            tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
-        }
-        let end = self.relay(&kill).await;
-        let is_answered = end.is_answered();
-        let clean = end.close(&mut self.socket).await;
-        // This fails if the call ended first.
-        drop(self.port.events.send(FromCarrier::Closed { clean }).await);
-        self.leaving.take().map(|next| Departure { next, clean: is_answered })
+impl SocketLine for Line {
+    fn ends(&mut self) -> &mut Ends {
+        &mut self.ends
     }
 
-    async fn relay(&mut self, kill: &CancellationToken) -> SocketEnd {
-        drop(self.port.events.send(FromCarrier::Connected { line: self.id.take() }).await);
+    async fn run(&mut self, kill: &CancellationToken) -> SocketEnd {
         let mut heartbeat = match self.peer {
             Peer::Carrier => Heartbeat::of_carrier(),
             Peer::Page => Heartbeat::start(),
@@ -120,7 +100,7 @@ impl Line {
         loop {
             tokio::select! {
                 biased;
-                command = self.port.commands.recv() => match command {
+                command = self.ends.port.commands.recv() => match command {
                     Some(ToCarrier::Leave(next)) => return self.leave(&next, kill).await,
                     Some(command) => match self.write_in_time(command, kill).await {
                         Ok(Some(next)) => return self.leave(&next, kill).await,
@@ -131,7 +111,7 @@ impl Line {
                     // The call dropped the line without a command: it failed, or has a newer line.
                     None => return SocketEnd::Close(CloseCode::Error),
                 },
-                message = self.socket.next() => {
+                message = self.ends.socket.next() => {
                     match self.note_alive(&mut heartbeat, message.as_ref()) {
                         Incoming::Frame => {}
                         Incoming::Heartbeat(answer) => {
@@ -146,7 +126,7 @@ impl Line {
                     match event_of(message) {
                         Ok(None) => {}
                         // If the call is over, its last commands still wait in the queue.
-                        Ok(Some(event)) => drop(self.port.events.send(event).await),
+                        Ok(Some(event)) => drop(self.ends.port.events.send(event).await),
                         Err(end) => return end,
                     }
                 }
@@ -165,7 +145,9 @@ impl Line {
             }
         }
     }
+}
 
+impl Line {
     /// Notes that the peer is alive, and tells a page's heartbeats from frames.
     fn note_alive(
         &self,
@@ -190,7 +172,7 @@ impl Line {
 
     /// Sends a message that belongs to no call; false if the socket is dead.
     async fn send_control(&mut self, message: Message, kill: &CancellationToken) -> bool {
-        let sent = kill.run_until_cancelled(timeout(WRITE_LIMIT, self.socket.send(message)));
+        let sent = kill.run_until_cancelled(timeout(WRITE_LIMIT, self.ends.socket.send(message)));
         matches!(sent.await, Some(Ok(Ok(()))))
     }
 
@@ -218,7 +200,7 @@ impl Line {
         while let Some(command) = next {
             match command {
                 ToCarrier::Leave(next) => {
-                    self.socket.flush().await?;
+                    self.ends.socket.flush().await?;
                     return Ok(Some(next));
                 }
                 // The call orders no sound from a line that carries words.
@@ -250,29 +232,29 @@ impl Line {
                     }
                 }
             }
-            next = self.port.commands.try_recv();
+            next = self.ends.port.commands.try_recv();
         }
-        self.socket.flush().await?;
+        self.ends.socket.flush().await?;
         Ok(None)
     }
 
     async fn feed(&mut self, frame: &ToTwilio<'_>) -> Result<(), Error> {
         self.frame.clear();
         frame.write(&mut self.frame);
-        self.socket.feed(Message::Text(Utf8Bytes::from(self.frame.as_str()))).await
+        self.ends.socket.feed(Message::Text(Utf8Bytes::from(self.frame.as_str()))).await
     }
 
     /// Ends the session, and waits until Twilio has closed the socket.
     async fn leave(&mut self, next: &Next, kill: &CancellationToken) -> SocketEnd {
-        self.leaving = Some(next.clone());
+        self.ends.leaving = Some(next.clone());
         let handoff = handoff(next).to_string();
         let end = ToTwilio::End { handoff_data: Some(handoff.into()) };
         let closing = async {
             self.feed(&end).await.ok()?;
-            self.socket.flush().await.ok()?;
+            self.ends.socket.flush().await.ok()?;
             loop {
                 // Messages after the `end` frame are ignored.
-                if let Err(end) = event_of(self.socket.next().await) {
+                if let Err(end) = event_of(self.ends.socket.next().await) {
                     return Some(end);
                 }
             }

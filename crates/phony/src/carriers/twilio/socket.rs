@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use phony_call::{FromCarrier, Next};
+use phony_call::{FromCarrier, LegId, Next};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -12,7 +12,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
-use crate::runtime::websocket::{PendingSocket, Socket};
+use crate::ports::{self, CarrierEnd, CarrierPort};
+use crate::runtime::task_set::Task;
+use crate::runtime::websocket::{self, PendingSocket, Socket};
 
 /// How long writing may take.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -56,6 +58,68 @@ pub(crate) struct Departure {
     pub(crate) next: Next,
     /// Whether the peer closed the socket in answer.
     pub(crate) clean: bool,
+}
+
+/// The two ends of a line over a socket: the carrier's and the call's.
+pub(super) struct Ends {
+    pub(super) socket: Socket,
+    pub(super) port: CarrierEnd,
+    /// The peer's id for the line, until the call knows it.
+    pub(super) id: Option<LegId>,
+    /// Set once the call ends the line.
+    pub(super) leaving: Option<Next>,
+}
+
+/// A line over a socket.
+pub(super) trait SocketLine: Send + 'static {
+    /// Its ends.
+    fn ends(&mut self) -> &mut Ends;
+
+    /// Carries the call, which knows of the line, until the socket ends.
+    fn run(&mut self, kill: &CancellationToken) -> impl Future<Output = SocketEnd> + Send;
+}
+
+impl Ends {
+    /// The ends of a new line, and the call's port.
+    pub(super) fn new(socket: Socket, id: Option<LegId>) -> (CarrierPort, Self) {
+        let (call, port) = ports::carrier();
+        (call, Self { socket, port, id, leaving: None })
+    }
+}
+
+/// Gives the port a task that carries the call over the line. Then `after` runs, with how the call
+/// ended the line if it did so by itself.
+pub(super) fn carried<F>(
+    port: CarrierPort,
+    mut line: impl SocketLine,
+    kill: CancellationToken,
+    after: impl FnOnce(Option<Departure>) -> F + Send + 'static,
+) -> CarrierPort
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let task = Task::new(async move {
+        let departure = carry(&mut line, &kill).await;
+        after(departure).await;
+    });
+    CarrierPort { task: Some(task), ..port }
+}
+
+/// Carries the call until the socket ends. Returns how the call ended the line, if it did.
+async fn carry(line: &mut impl SocketLine, kill: &CancellationToken) -> Option<Departure> {
+    // A child token, since all lines would contend for the lock of a shared one.
+    let kill = kill.child_token();
+    let ends = line.ends();
+    if let Err(error) = websocket::rebind(&mut ends.socket) {
+        tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
+    }
+    drop(ends.port.events.send(FromCarrier::Connected { line: ends.id.take() }).await);
+    let end = line.run(&kill).await;
+    let (is_answered, ends) = (end.is_answered(), line.ends());
+    let clean = end.close(&mut ends.socket).await;
+    // This fails if the call ended first.
+    drop(ends.port.events.send(FromCarrier::Closed { clean }).await);
+    ends.leaving.take().map(|next| Departure { next, clean: is_answered })
 }
 
 /// Reads the first frame, within a time limit. `read` continues at a frame that may precede it, and

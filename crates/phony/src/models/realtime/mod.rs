@@ -44,10 +44,7 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use settings::{
-    BadSettings, Eagerness, RealtimeSettings, SessionSettings, SpeechSettings, Timing,
-    TurnDetection,
-};
+pub use settings::{BadSettings, RealtimeSettings, SessionSettings, SpeechSettings, Timing};
 
 use crate::ports::{self, ModelPort};
 use crate::runtime::task_set::Task;

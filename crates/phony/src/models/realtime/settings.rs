@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use phony_call::UtteranceId;
-pub use phony_wire::openai::realtime::Eagerness;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use url::Url;
 
+use crate::agents::TurnSettings;
 use crate::models::Tool;
 
 /// Settings that are the same for every call.
@@ -93,33 +92,10 @@ pub struct SessionSettings {
 /// How a session hears. Both directions are μ-law at 8 kHz.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpeechSettings {
-    /// What decides that the caller's turn is over.
-    pub turn_detection: TurnDetection,
-    /// The model that transcribes the caller; `None` for no transcripts.
-    pub transcription: Option<String>,
+    /// What decides that the caller's turn is over, and who transcribes it.
+    pub turns: TurnSettings,
     /// The language that the transcription expects, ISO 639-1; `None` if unknown.
     pub language: Option<String>,
-    /// The last utterance that was numbered before, in a call that is resumed; 0 in a new one.
-    pub last_utterance: UtteranceId,
-}
-
-/// What decides that the caller's turn is over (OpenAI Realtime guide, voice activity detection).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum TurnDetection {
-    /// The meaning of what was said.
-    Semantic {
-        /// How soon a turn is taken to be over.
-        eagerness: Eagerness,
-    },
-    /// Silence.
-    Server {
-        /// How loud speech must be, 0 to 1.
-        threshold: f64,
-        /// How much sound from before the speech is kept, in milliseconds.
-        prefix_padding_ms: u32,
-        /// The silence that ends a turn, in milliseconds.
-        silence_duration_ms: u32,
-    },
 }
 
 /// Settings that cannot lead to a connection.

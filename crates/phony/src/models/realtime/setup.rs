@@ -1,6 +1,7 @@
 //! The session that the server is asked for, and what is left of it after a refusal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use phony_wire::openai::realtime::{
     ApiError, Audio, AudioFormat, AudioInput, AudioOutput, Clearable, MaxTokens, Modality,
@@ -8,7 +9,8 @@ use phony_wire::openai::realtime::{
     Voice, of_error,
 };
 
-use super::settings::{RealtimeSettings, SessionSettings, SpeechSettings, TurnDetection};
+use super::settings::{RealtimeSettings, SessionSettings, SpeechSettings};
+use crate::agents::TurnDetection;
 
 /// The parameter of the transcription.
 const TRANSCRIPTION: &str = "session.audio.input.transcription";
@@ -27,7 +29,7 @@ impl Offer {
     /// Everything.
     pub(crate) fn new(session: &SessionSettings, transcribe: bool) -> Self {
         let transcription =
-            session.speech.as_ref().is_some_and(|speech| speech.transcription.is_some());
+            session.speech.as_ref().is_some_and(|speech| speech.turns.transcription.is_some());
         Self { extras: true, tools: true, transcription: transcription && transcribe }
     }
 
@@ -80,7 +82,7 @@ impl Offer {
         let noise_reduction =
             if self.extras { Clearable::Set(NoiseReduction::NearField) } else { Clearable::Keep };
         let transcription = if self.transcription {
-            let (model, language) = (speech.transcription.clone(), speech.language.clone());
+            let (model, language) = (speech.turns.transcription.clone(), speech.language.clone());
             Clearable::Set(Transcription { model, language, ..Transcription::default() })
         } else {
             Clearable::Keep
@@ -89,7 +91,7 @@ impl Offer {
             format: Some(AudioFormat::Pcmu),
             noise_reduction,
             transcription,
-            turn_detection: Clearable::Set(detection(speech.turn_detection)),
+            turn_detection: Clearable::Set(detection(speech.turns.detection)),
         };
         let voice = session.voice.clone().filter(|_| self.extras).map(Voice::Name);
         let output = AudioOutput { format: Some(AudioFormat::Pcmu), voice, speed: None };
@@ -127,11 +129,12 @@ fn detection(detection: TurnDetection) -> Detection {
             let eagerness = Some(eagerness);
             Detection::SemanticVad { eagerness, create_response, interrupt_response }
         }
-        TurnDetection::Server { threshold, prefix_padding_ms, silence_duration_ms } => {
+        TurnDetection::Server { threshold, prefix, silence } => {
+            let millis = |length: Duration| u32::try_from(length.as_millis()).ok();
             Detection::ServerVad {
                 threshold: Some(threshold),
-                prefix_padding_ms: Some(prefix_padding_ms),
-                silence_duration_ms: Some(silence_duration_ms),
+                prefix_padding_ms: millis(prefix),
+                silence_duration_ms: millis(silence),
                 create_response,
                 interrupt_response,
                 idle_timeout_ms: Clearable::Clear,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use phony::models::realtime::{Eagerness, SpeechSettings, TurnDetection};
+use phony::agents::{Eagerness, TurnDetection, TurnSettings};
+use phony::models::realtime::SpeechSettings;
 use phony_call::{Clip, Fault, FromModel, ToModel, TurnId};
 use serde_json::json;
 
@@ -50,8 +51,9 @@ async fn the_session_is_set_up_for_speech_and_leaves_the_turns_to_the_call() {
     });
     assert_eq!(update, expected);
 
-    let turn_detection = TurnDetection::Semantic { eagerness: Eagerness::Low };
-    let speech = SpeechSettings { turn_detection, transcription: None, ..settings() };
+    let detection = TurnDetection::Semantic { eagerness: Eagerness::Low };
+    let turns = TurnSettings { detection, transcription: None };
+    let speech = SpeechSettings { turns, ..settings() };
     let line = Line::start_with(speech).await;
     let mut peer = line.server.accept().await;
     peer.say(&json!({"type": "session.created"})).await;

@@ -216,7 +216,7 @@ pub enum TurnDetection {
 }
 
 /// How soon semantic detection takes a turn to be over: after 8, 4 or 2 seconds at the latest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Eagerness {
     /// Waits longest.
@@ -226,7 +226,24 @@ pub enum Eagerness {
     /// Waits least.
     High,
     /// The default.
+    #[default]
     Auto,
+}
+
+impl Eagerness {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Auto];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Auto => "auto",
+        }
+    }
 }
 
 /// A voice.

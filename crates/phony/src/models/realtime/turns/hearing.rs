@@ -44,11 +44,11 @@ struct Utterance {
 }
 
 impl Hearing {
-    pub(crate) fn new(last: UtteranceId, transcribes: bool) -> Self {
+    pub(crate) fn new(transcribes: bool) -> Self {
         Self {
             kept: VecDeque::new(),
             kept_bytes: 0,
-            last,
+            last: UtteranceId::default(),
             transcribes,
             refusals: 0,
             is_speaking: false,
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn three_seconds_of_sound_are_kept_the_latest() {
-        let mut hearing = Hearing::new(UtteranceId(0), true);
+        let mut hearing = Hearing::new(true);
         assert_eq!(hearing.take_kept(), None);
         for frame in 0..200_u8 {
             hearing.keep(Bytes::from(vec![frame; 160]));
@@ -255,27 +255,27 @@ mod tests {
 
     #[test]
     fn transcripts_are_told_in_whatever_order_they_come() {
-        let (mut hearing, mut out) = (Hearing::new(UtteranceId(4), true), Output::default());
+        let (mut hearing, mut out) = (Hearing::new(true), Output::default());
         hearing.transcript_delta("item_B", "Too ", &mut out);
         hearing.committed("item_A", &mut out);
         hearing.committed("item_B", &mut out);
         hearing.committed("item_B", &mut out);
-        assert_eq!(short(&mut out), ["said 5", "said 6", "6 so far \"Too \""]);
+        assert_eq!(short(&mut out), ["said 1", "said 2", "2 so far \"Too \""]);
         hearing.transcript_delta("item_B", "early", &mut out);
         hearing.transcript_done("item_B", "Too early. ", &mut out);
         hearing.transcript_delta("item_B", "late", &mut out);
-        assert_eq!(short(&mut out), ["6 so far \"Too early\"", "6 is \"Too early.\""]);
+        assert_eq!(short(&mut out), ["2 so far \"Too early\"", "2 is \"Too early.\""]);
         assert!(hearing.is_quiet());
         hearing.transcript_done("item_A", " ", &mut out);
         hearing.transcript_done("item_C", "Before its item", &mut out);
         hearing.committed("item_C", &mut out);
-        let expected = ["5 is nothing", "said 7", "7 is \"Before its item\""];
+        let expected = ["1 is nothing", "said 3", "3 is \"Before its item\""];
         assert_eq!(short(&mut out), expected);
     }
 
     #[test]
     fn a_session_that_ends_leaves_nothing_open() {
-        let (mut hearing, mut out) = (Hearing::new(UtteranceId(0), true), Output::default());
+        let (mut hearing, mut out) = (Hearing::new(true), Output::default());
         hearing.committed("item_A", &mut out);
         hearing.committed("item_B", &mut out);
         hearing.transcript_delta("item_B", "Half a", &mut out);
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_transcriber_that_is_refused_twice_is_not_asked_again() {
-        let (mut hearing, mut out) = (Hearing::new(UtteranceId(0), true), Output::default());
+        let (mut hearing, mut out) = (Hearing::new(true), Output::default());
         for item in ["item_A", "item_B", "item_C"] {
             hearing.committed(item, &mut out);
         }
@@ -305,7 +305,7 @@ mod tests {
         hearing.committed("item_D", &mut out);
         assert_eq!(short(&mut out), ["said 4", "4 is nothing"]);
 
-        let mut hearing = Hearing::new(UtteranceId(0), true);
+        let mut hearing = Hearing::new(true);
         for _ in 0..3 {
             for code in ["model_not_found", "audio_unintelligible"] {
                 assert!(!hearing.transcript_failed("item_A", &error(code), &mut out));

@@ -36,9 +36,9 @@ pub(crate) struct Speech {
 
 impl Speech {
     pub(crate) fn new(settings: &SpeechSettings) -> Self {
-        let transcribes = settings.transcription.is_some();
+        let transcribes = settings.turns.transcription.is_some();
         Self {
-            hearing: Hearing::new(settings.last_utterance, transcribes),
+            hearing: Hearing::new(transcribes),
             words: Words::default(),
             parts: Parts::default(),
             owed: Usage::default(),

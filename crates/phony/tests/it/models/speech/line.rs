@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jsonschema::Validator;
-use phony::models::realtime::{SpeechSettings, TurnDetection};
+use phony::agents::{TurnDetection, TurnSettings};
+use phony::models::realtime::SpeechSettings;
 use phony_call::{FromModel, Item, ItemBody, ItemId, ItemKind, ToModel, TurnId, UtteranceId};
 use serde_json::{Value, json};
 
@@ -27,14 +29,15 @@ fn schema(name: &str) -> Validator {
 
 pub(super) fn settings() -> SpeechSettings {
     SpeechSettings {
-        turn_detection: TurnDetection::Server {
-            threshold: 0.5,
-            prefix_padding_ms: 300,
-            silence_duration_ms: 500,
+        turns: TurnSettings {
+            detection: TurnDetection::Server {
+                threshold: 0.5,
+                prefix: Duration::from_millis(300),
+                silence: Duration::from_millis(500),
+            },
+            transcription: Some("gpt-transcribe".into()),
         },
-        transcription: Some("gpt-transcribe".into()),
         language: Some("en".into()),
-        last_utterance: UtteranceId(0),
     }
 }
 

@@ -8,18 +8,20 @@ use bytes::Bytes;
 use phony_call::{Clip, UtteranceId};
 
 use super::*;
-use crate::models::realtime::settings::{SpeechSettings, TurnDetection};
+use crate::agents::{TurnDetection, TurnSettings};
+use crate::models::realtime::settings::SpeechSettings;
 
 fn speech() -> Box<Speech> {
     let settings = SpeechSettings {
-        turn_detection: TurnDetection::Server {
-            threshold: 0.5,
-            prefix_padding_ms: 300,
-            silence_duration_ms: 500,
+        turns: TurnSettings {
+            detection: TurnDetection::Server {
+                threshold: 0.5,
+                prefix: Duration::from_millis(300),
+                silence: Duration::from_millis(500),
+            },
+            transcription: Some("gpt-transcribe".into()),
         },
-        transcription: Some("gpt-transcribe".into()),
         language: None,
-        last_utterance: UtteranceId(0),
     };
     Box::new(Speech::new(&settings))
 }
