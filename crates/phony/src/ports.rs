@@ -12,9 +12,10 @@ use crate::runtime::task_set::Task;
 pub const CARRIER_COMMANDS: usize = 256;
 /// Events that may wait for the call. A full port slows the line down; nothing is lost.
 pub const CARRIER_EVENTS: usize = 64;
-/// Commands that may wait for a model. A call sends a few in a turn; a full port means a dead
-/// model.
-pub const MODEL_COMMANDS: usize = 64;
+/// Commands that may wait for a model: a few in a turn, and what the caller says in ten seconds, in
+/// 50 pieces a second, if the model hears. A model that takes nothing is given up before that; a
+/// full port means a dead one.
+pub const MODEL_COMMANDS: usize = 512;
 /// Events that may wait for the call. A full port slows the model down; nothing is lost.
 pub const MODEL_EVENTS: usize = 256;
 

@@ -2,12 +2,13 @@
 //!
 //! Source: ITU-T Recommendation G.711 (11/88), table 2a.
 
+pub(crate) mod alaw;
 mod wav;
+
+pub use phony_wire::twilio::media::BYTES_PER_MS;
 
 pub use self::wav::{BadWav, Wav, stereo_wav};
 
-/// Bytes in a millisecond.
-pub const BYTES_PER_MS: usize = 8;
 /// The byte that is silence.
 pub const SILENCE: u8 = 0xFF;
 /// The byte count of the 20 ms that one `media` frame of Twilio holds.

@@ -6,7 +6,7 @@ use super::{
     config::AudioFormat,
     turn_detection::{Detector, Edge, FRAME, LEAST_LOUD_FRAMES, TurnDetection},
 };
-use crate::voice::{BYTES_PER_MS, g711};
+use crate::sound::{self as telephone, BYTES_PER_MS, alaw};
 
 /// Audio that has been received and not committed.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Hearing {
     pub(super) fn append(&mut self, sound: &[u8], format: AudioFormat) {
         match format {
             AudioFormat::Pcmu => self.buffer.extend_from_slice(sound),
-            AudioFormat::Pcma => self.buffer.extend(sound.iter().copied().map(g711::alaw_to_ulaw)),
+            AudioFormat::Pcma => self.buffer.extend(sound.iter().copied().map(alaw::to_ulaw)),
             AudioFormat::Pcm => self.append_pcm(sound),
         }
     }
@@ -111,7 +111,7 @@ impl Hearing {
         let triples = self.rest.chunks_exact(6);
         let left = triples.remainder().to_vec();
         self.buffer.extend(
-            triples.map(|triple| g711::linear_to_ulaw(i16::from_le_bytes([triple[0], triple[1]]))),
+            triples.map(|triple| telephone::encode(i16::from_le_bytes([triple[0], triple[1]]))),
         );
         self.rest = left;
     }
@@ -139,15 +139,15 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_audio_received() {
-        let whole = hear(&[(g711::SILENCE, 1_000), (LOUD, 500), (g711::SILENCE, 300)]).1;
+        let whole = hear(&[(telephone::SILENCE, 1_000), (LOUD, 500), (telephone::SILENCE, 300)]).1;
         let [Heard::Began { ms: 900 }, Heard::Ended { ms: 1_700, sound }] = &whole[..] else {
             panic!("{whole:?}")
         };
         assert_eq!(sound.len(), 800 * BYTES_PER_MS);
         // In other pieces it is the same.
-        let mut pieces = vec![(g711::SILENCE, 10); 100];
+        let mut pieces = vec![(telephone::SILENCE, 10); 100];
         pieces.extend([(LOUD, 10); 50]);
-        pieces.extend([(g711::SILENCE, 10); 30]);
+        pieces.extend([(telephone::SILENCE, 10); 30]);
         assert_eq!(hear(&pieces).1, whole);
     }
 
@@ -156,7 +156,7 @@ mod tests {
         let mut hearing = Hearing::default();
         let settings =
             TurnDetection::read(&json!({"type": "server_vad", "silence_duration_ms": 200}));
-        for (byte, ms) in [(LOUD, 200), (g711::SILENCE, 400)].repeat(2) {
+        for (byte, ms) in [(LOUD, 200), (telephone::SILENCE, 400)].repeat(2) {
             hearing.append(&vec![byte; ms * BYTES_PER_MS], AudioFormat::Pcmu);
         }
         let heard: Vec<Heard> = std::iter::from_fn(|| hearing.next(settings.as_ref())).collect();
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn silence_is_not_kept() {
-        let (hearing, heard) = hear(&[(g711::SILENCE, 60_000)]);
+        let (hearing, heard) = hear(&[(telephone::SILENCE, 60_000)]);
         assert_eq!(heard, []);
         assert_eq!(hearing.ms(), 160);
     }
@@ -177,6 +177,6 @@ mod tests {
             hearing.append(piece, AudioFormat::Pcm);
         }
         assert_eq!(hearing.ms(), 100);
-        assert_eq!(hearing.take(), vec![g711::SILENCE; 800]);
+        assert_eq!(hearing.take(), vec![telephone::SILENCE; 800]);
     }
 }

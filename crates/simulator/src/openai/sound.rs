@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::config::AudioFormat;
-use crate::voice::{BYTES_PER_MS, g711};
+use crate::sound::{self as telephone, BYTES_PER_MS, alaw};
 
 /// Cuts µ-law into pieces of this length.
 pub(super) fn pieces(sound: &[u8], length: Duration) -> Vec<Vec<u8>> {
@@ -29,7 +29,7 @@ pub(super) fn encode(sound: &[u8], format: AudioFormat) -> String {
     match format {
         AudioFormat::Pcmu => STANDARD.encode(sound),
         AudioFormat::Pcma => {
-            let alaw: Vec<u8> = sound.iter().copied().map(g711::ulaw_to_alaw).collect();
+            let alaw: Vec<u8> = sound.iter().copied().map(alaw::of_ulaw).collect();
             STANDARD.encode(alaw)
         }
         AudioFormat::Pcm => STANDARD.encode(to_24_khz(sound)),
@@ -38,7 +38,7 @@ pub(super) fn encode(sound: &[u8], format: AudioFormat) -> String {
 
 /// 16 bits at 24 kHz, by linear interpolation.
 fn to_24_khz(sound: &[u8]) -> Vec<u8> {
-    let sample = |byte: &u8| i32::from(g711::ulaw_to_linear(*byte));
+    let sample = |byte: &u8| i32::from(telephone::decode(*byte));
     let mut linear = Vec::with_capacity(sound.len() * 6);
     for (n, byte) in sound.iter().enumerate() {
         let here = sample(byte);
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn each_format_has_its_length() {
-        let sound = [g711::SILENCE, 0x80, 0x00, g711::SILENCE];
+        let sound = [telephone::SILENCE, 0x80, 0x00, telephone::SILENCE];
         let length = |format| STANDARD.decode(encode(&sound, format)).unwrap().len();
         assert_eq!(length(AudioFormat::Pcmu), 4);
         assert_eq!(length(AudioFormat::Pcma), 4);
@@ -66,9 +66,9 @@ mod tests {
 
     #[test]
     fn every_third_sample_is_the_original() {
-        let sound = [g711::SILENCE, 0x80, 0x00, 0x35];
+        let sound = [telephone::SILENCE, 0x80, 0x00, 0x35];
         let linear = to_24_khz(&sound);
         let thirds = linear.chunks(6).map(|six| i16::from_le_bytes([six[0], six[1]]));
-        assert_eq!(thirds.map(g711::linear_to_ulaw).collect::<Vec<_>>(), sound);
+        assert_eq!(thirds.map(telephone::encode).collect::<Vec<_>>(), sound);
     }
 }

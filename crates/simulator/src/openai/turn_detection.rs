@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use crate::voice::{BYTES_PER_MS, g711};
+use crate::sound::{self as telephone, BYTES_PER_MS};
 
 /// The length of a frame in milliseconds.
 const FRAME_MS: usize = 20;
@@ -78,7 +78,7 @@ impl TurnDetection {
 
     /// Whether a frame of µ-law is loud.
     pub(super) fn is_loud(&self, frame: &[u8]) -> bool {
-        let square = |byte: &u8| f64::from(g711::ulaw_to_linear(*byte)).powi(2);
+        let square = |byte: &u8| f64::from(telephone::decode(*byte)).powi(2);
         #[expect(clippy::cast_precision_loss, reason = "a frame is short")]
         let mean = frame.iter().map(square).sum::<f64>() / frame.len().max(1) as f64;
         mean.sqrt() > self.level
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn the_threshold_decides_what_is_loud() {
         let at = |threshold| vad(&json!({"type": "server_vad", "threshold": threshold}));
-        let frame = |sample| vec![g711::linear_to_ulaw(sample); FRAME];
+        let frame = |sample| vec![telephone::encode(sample); FRAME];
         assert!(at(0.5).is_loud(&frame(400)) && !at(0.5).is_loud(&frame(250)));
         assert!(at(0.0).is_loud(&frame(50)) && !at(1.0).is_loud(&frame(2_500)));
-        assert!(!at(0.0).is_loud(&[g711::SILENCE; FRAME]));
+        assert!(!at(0.0).is_loud(&[telephone::SILENCE; FRAME]));
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
         let settings = vad(&json!({"type": "server_vad", "silence_duration_ms": 300}));
         for text in ["Hello, how can I help you?", "The ferry leaves at a quarter past eight."] {
             let mut sound = Voice::new().speak(text);
-            sound.resize(sound.len() + 400 * BYTES_PER_MS, g711::SILENCE);
+            sound.resize(sound.len() + 400 * BYTES_PER_MS, telephone::SILENCE);
             let mut detector = Detector::default();
             let frames = sound.chunks_exact(FRAME);
             let edges = frames.filter_map(|f| detector.hear(settings.is_loud(f), &settings));

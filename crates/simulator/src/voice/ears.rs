@@ -13,7 +13,8 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use super::{BYTES_PER_MS, lines};
+use super::lines;
+use crate::sound::BYTES_PER_MS;
 
 /// The length of a window: 8 ms.
 const WINDOW: usize = 64;
@@ -240,8 +241,9 @@ fn signed(place: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Voice, g711::SILENCE};
+    use super::super::Voice;
     use super::*;
+    use crate::sound::SILENCE;
 
     fn voice() -> (Ears, Voice) {
         let ears = Ears::new();

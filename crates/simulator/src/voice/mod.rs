@@ -8,14 +8,11 @@
 //! Nothing here recognises speech. [`Ears`] know a sound again that a voice made before.
 
 mod ears;
-pub(crate) mod g711;
 mod lines;
 mod synthesis;
 
 pub use self::ears::Ears;
-
-/// Bytes of G.711 in a millisecond.
-pub(crate) const BYTES_PER_MS: usize = 8;
+use crate::sound::{BYTES_PER_MS, SILENCE};
 
 /// The pause between two sentences, in milliseconds.
 const PAUSE_MS: usize = 180;
@@ -50,7 +47,7 @@ impl Voice {
                 None => synthesis::speak(sentence),
             };
             if !sound.is_empty() && !spoken.is_empty() {
-                sound.resize(sound.len() + PAUSE_MS * BYTES_PER_MS, g711::SILENCE);
+                sound.resize(sound.len() + PAUSE_MS * BYTES_PER_MS, SILENCE);
             }
             sound.extend(spoken);
         }
@@ -89,7 +86,7 @@ mod tests {
     const RENDERED: &str = "Hello, how can I help you?";
 
     fn linear(sound: &[u8]) -> Vec<i32> {
-        sound.iter().map(|byte| g711::ulaw_to_linear(*byte).into()).collect()
+        sound.iter().map(|byte| crate::sound::decode(*byte).into()).collect()
     }
 
     #[test]

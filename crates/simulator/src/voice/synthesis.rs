@@ -4,7 +4,7 @@
 //! are duller and softer, unvoiced ones are noise. The pitch falls along a sentence and rises at
 //! the end of a question. Every change is gradual, so that nothing clicks.
 
-use super::g711;
+use crate::sound as telephone;
 
 /// Samples a second.
 const RATE: f32 = 8_000.0;
@@ -46,7 +46,7 @@ pub(super) fn speak(sentence: &str) -> Vec<u8> {
         return Vec::new();
     }
     ramp(&mut sound);
-    sound.iter().map(|sample| g711::linear_to_ulaw(to_16_bits(sample / peak * PEAK))).collect()
+    sound.iter().map(|sample| telephone::encode(to_16_bits(sample / peak * PEAK))).collect()
 }
 
 /// The segments of a sentence, without pauses at its ends.

@@ -5,7 +5,7 @@ use phony_simulator::callers::Step;
 use phony_simulator::openai::Brain;
 use serde_json::Value;
 
-use crate::support::app::{TestApp, check, of};
+use crate::support::app::{TestApp, check, cut_once, of};
 
 fn texts<'a>(events: &'a [Value], kind: &str) -> Vec<&'a str> {
     of(events, kind).iter().filter_map(|event| event["text"].as_str()).collect()
@@ -38,14 +38,7 @@ async fn a_caller_who_talks_over_the_voice_cuts_it_off() {
         vec![Step::reply(long), Step::interrupt(20, "No, wait, stop please."), Step::hang_up()];
     let (record, events) = app.call(steps).await;
     check(&record, &events);
-    let interrupts = of(&events, "interrupt");
-    assert_eq!(interrupts.len(), 1, "{events:#?}");
-    let cut: Vec<_> = of(&events, "assistant_response")
-        .into_iter()
-        .filter(|event| event["interrupted"] == true)
-        .collect();
-    assert_eq!(cut.len(), 1, "{events:#?}");
-    assert_eq!(cut[0]["text"], interrupts[0]["heard"]);
+    assert!(!cut_once(&events).is_empty(), "{events:#?}");
     let sent = app.openai.received();
     let truncated = sent.iter().filter(|sent| sent.event["type"] == "conversation.item.truncate");
     assert_eq!(truncated.count(), 1, "{sent:#?}");

@@ -137,3 +137,16 @@ pub(crate) fn check(record: &CallRecord, events: &[Value]) {
         assert!(!frame.contains("64107"), "a frame of ours was refused: {frame}");
     }
 }
+
+/// What the caller heard of the one utterance that was cut off.
+pub(crate) fn cut_once(events: &[Value]) -> &str {
+    let interrupts = of(events, "interrupt");
+    assert_eq!(interrupts.len(), 1, "{events:#?}");
+    let cut: Vec<_> = of(events, "assistant_response")
+        .into_iter()
+        .filter(|event| event["interrupted"] == true)
+        .collect();
+    assert_eq!(cut.len(), 1, "{events:#?}");
+    assert_eq!(cut[0]["text"], interrupts[0]["heard"]);
+    cut[0]["text"].as_str().unwrap()
+}

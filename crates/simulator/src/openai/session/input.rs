@@ -15,7 +15,7 @@ use crate::{
         transcription::Transcription,
         turn_detection::TurnDetection,
     },
-    voice::BYTES_PER_MS,
+    sound::BYTES_PER_MS,
 };
 
 /// Less audio than this cannot be committed.
